@@ -1,0 +1,5 @@
+"""Lets ``python -m mcai_cli`` stand for ``mcai`` where no script is installed."""
+
+from mcai_cli.app import main
+
+main()

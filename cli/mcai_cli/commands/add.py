@@ -1,0 +1,78 @@
+"""``mcai add``: one example from options, or any number as JSON lines from stdin."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from mcai_cli import output
+from mcai_cli.connect import connect
+from mcai_cli.options import Json, NoStart, json_object
+
+app = typer.Typer()
+
+_ONE = "One example"
+SHOWN_REASONS = 20
+
+
+@app.command()
+def add(
+    stdin: Annotated[
+        Literal["-"] | None, typer.Argument(metavar="[-]", help="Read JSON lines from stdin, one example a line.")
+    ] = None,
+    content: Annotated[str | None, typer.Option(help="The prompt.", rich_help_panel=_ONE)] = None,
+    response: Annotated[str | None, typer.Option(help="The answer.", rich_help_panel=_ONE)] = None,
+    domain: Annotated[
+        str | None, typer.Option(help="General by default; with - it overrides every line's own.")
+    ] = None,
+    emotion: Annotated[str | None, typer.Option(help="The emotion's name.", rich_help_panel=_ONE)] = None,
+    frequency_hz: Annotated[float | None, typer.Option(metavar="HZ", rich_help_panel=_ONE)] = None,
+    created_at: Annotated[str | None, typer.Option(metavar="DATE", help="ISO 8601.", rich_help_panel=_ONE)] = None,
+    source: Annotated[str | None, typer.Option(help="Where it is from.", rich_help_panel=_ONE)] = None,
+    metadata: Annotated[str | None, typer.Option(metavar="JSON", help="An object.", rich_help_panel=_ONE)] = None,
+    json: Json = False,
+    no_start: NoStart = False,
+) -> None:
+    """Add one example, or JSON lines from stdin.
+
+    A bad line is rejected with its number, the others are added.
+
+    [bold]mcai add --domain coding --content "What is a set?" --response "Distinct items."[/bold]
+    [bold]cat examples.jsonl | mcai add -[/bold]
+    """
+    given = {
+        "content": content,
+        "response": response,
+        "domain": domain,
+        "emotion": emotion,
+        "frequency_hz": frequency_hz,
+        "created_at": created_at,
+        "source": source,
+        "metadata": json_object(metadata, "--metadata"),
+    }
+    example = {name: value for name, value in given.items() if value is not None}
+    if stdin is None and content is None:
+        raise typer.BadParameter("give one example by --content, or JSON lines on stdin with -", param_hint="--content")
+    if stdin is not None and example.keys() - {"domain"}:
+        option = "--" + min(example.keys() - {"domain"}).replace("_", "-")
+        raise typer.BadParameter("it cannot be used together with -", param_hint=option)
+    client = connect(no_start)
+    if stdin is None:
+        done = client.add([example])
+    else:
+        from mcai_cli.jsonlines import add_lines
+
+        done = add_lines(client, sys.stdin.buffer, domain)
+    if json:
+        output.print_json(done)
+        return
+    output.say(
+        f"imported {done.imported:,}, duplicate {done.duplicate:,}, rejected {done.rejected:,}, epoch {done.epoch}"
+    )
+    rejected = [item for item in done.results if item.status == "rejected"]
+    for item in rejected[:SHOWN_REASONS]:
+        output.say(f"  rejected: {item.reason}")
+    if len(rejected) > SHOWN_REASONS:
+        output.say(f"  and {len(rejected) - SHOWN_REASONS:,} more; all of them: --json")

@@ -1,0 +1,34 @@
+"""``mcai config``: the settings that hold here, and where each came from."""
+
+from __future__ import annotations
+
+import typer
+
+from mcai.paths import find_home
+from mcai_cli import output
+from mcai_cli.options import Json
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def config() -> None:
+    """Look at the settings."""
+
+
+@app.command()
+def show(json: Json = False) -> None:
+    """Show every setting, its value and where that came from.
+
+    The order is MCAI_* over config.toml in the home over the default. The daemon reads its settings once, at its start.
+    """
+    from mcai import settings
+
+    home = find_home()
+    rows = settings.load(home).describe()
+    if json:
+        output.print_json({"settings": rows})
+        return
+    from mcai_cli.show.settings import print_settings
+
+    print_settings(rows, home)

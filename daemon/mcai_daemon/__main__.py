@@ -1,0 +1,43 @@
+"""``mcaid``: reads its flags and runs the server. Exit codes: 70 engine failed, 75 another daemon owns the home."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+import msgspec
+
+from mcai import __version__, paths
+from mcai.errors import ConfigError, DaemonAlreadyRunningError, McaiError
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+EXIT_ALREADY_OWNED = os.EX_TEMPFAIL
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve one home until stopped; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="mcaid",
+        description="Serve one mcai home on its unix socket. `mcai daemon start` runs it in the background.",
+    )
+    parser.add_argument(
+        "--home", help="the folder that holds everything (default: MCAI_HOME, else the user's data folder)"
+    )
+    parser.add_argument("--version", action="version", version=f"mcaid {__version__}")
+    home = paths.find_home(parser.parse_args(arguments).home)
+    from mcai_daemon.server import run  # after the flags: --help and --version must not wait for the engines
+
+    try:
+        return run(home)
+    except McaiError as error:
+        # One JSON line as the last words: whoever started this process reads them from the log.
+        sys.stderr.write(msgspec.json.encode(error.as_wire()).decode() + "\n")
+        if isinstance(error, DaemonAlreadyRunningError):
+            return EXIT_ALREADY_OWNED
+        return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

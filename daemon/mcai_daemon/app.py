@@ -1,0 +1,74 @@
+"""The application: operations in, one ASGI callable out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from mcai.errors import McaiError
+from mcai.store.duck.connection import FatalStoreError
+from mcai_daemon import failures
+from mcai_daemon.guards import Guards
+from mcai_daemon.openapi import document
+from mcai_daemon.operations import Call, Operation, json_answer, key_of, read_body, read_query
+from mcai_daemon.routes import OPERATIONS
+from mcai_daemon.services import Services
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def make_app(services: Services) -> Starlette:
+    """Return the application that serves these services."""
+    by_path: dict[str, list[Operation]] = defaultdict(list)
+    for operation in OPERATIONS:
+        by_path[operation.path].append(operation)
+    routes = [
+        Route(path, _endpoint(operations, services), methods=[each.method for each in operations])
+        for path, operations in by_path.items()
+    ]
+    api = document(OPERATIONS)
+
+    async def openapi(_: Request) -> Response:
+        return Response(api, media_type="application/json")
+
+    return Starlette(
+        routes=[*routes, Route("/openapi.json", openapi)],
+        middleware=[Middleware(Guards)],
+        exception_handlers={
+            McaiError: failures.on_mcai_error,
+            HTTPException: failures.on_http_error,
+            Exception: failures.on_surprise,
+        },
+    )
+
+
+def _endpoint(operations: Sequence[Operation], services: Services) -> Endpoint:
+    by_method = {operation.method: operation for operation in operations}
+
+    async def endpoint(request: Request) -> Response:
+        operation = by_method["GET" if request.method == "HEAD" else request.method]
+        query = read_query(request, operation.query)
+        raw = await request.body() if operation.body is not None else b""
+        call = Call(
+            services=services,
+            path=request.path_params,
+            query=query,
+            body=read_body(raw, operation.body) if operation.body is not None else None,
+            key=key_of(request, raw) if operation.body is not None else None,
+        )
+        services.knowledge.check_epoch(call.min_epoch)
+        try:
+            answer = await operation.handler(call)
+        except FatalStoreError:
+            services.on_fatal()
+            raise
+        return answer if isinstance(answer, Response) else json_answer(answer)
+
+    return endpoint

@@ -1,0 +1,153 @@
+"""One HTTP operation: what it takes, what it answers and who does it. Routes and OpenAPI are made from these."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mcai.dataset.filters import parse_filters
+from mcai.errors import InvalidRequestError, McaiError
+from mcai.store.base import Filters, Key
+from mcai.wire import EPOCH_HEADER, KEY_HEADER
+from mcai_daemon.services import Services
+
+T = TypeVar("T")
+Kind = Literal["string", "integer", "boolean", "array"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One query parameter."""
+
+    name: str
+    kind: Kind
+    help: str
+    choices: tuple[str, ...] = ()
+
+
+FILTERS = (
+    Parameter("domain", "array", "Exact domain names; any of them."),
+    Parameter("emotion", "string", "Emotion, compared without case."),
+    Parameter("frequency", "string", "LO..HI in Hz, inclusive; an end may be empty."),
+    Parameter("since", "string", "ISO 8601, inclusive; the record's own date."),
+    Parameter("until", "string", "ISO 8601, exclusive."),
+    Parameter("source", "string", "Path prefix, by whole components."),
+)
+MIN_EPOCH = Parameter("min_epoch", "integer", "Never answer from before this epoch.")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, checked against its operation."""
+
+    services: Services
+    path: Mapping[str, Any]
+    query: Mapping[str, Any]
+    body: Any
+    key: Key | None
+
+    @property
+    def min_epoch(self) -> int:
+        return int(self.query.get("min_epoch") or 0)
+
+    @property
+    def filters(self) -> Filters:
+        given = {each.name: self.query[each.name] for each in FILTERS if self.query.get(each.name) is not None}
+        return parse_filters(**given)
+
+
+Handler = Callable[[Call], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path."""
+
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    answer: Any
+    """The record that it answers with; None when it answers with a Response of its own."""
+    query: Sequence[Parameter] = ()
+    body: Any = None
+    media_type: str = "application/json"
+    errors: Sequence[type[McaiError]] = field(default_factory=tuple)
+
+
+def json_answer(record: Any, *, status: int = 200) -> Response:
+    """Return a record as JSON, its epoch in a header too."""
+    headers = {EPOCH_HEADER: str(record.epoch)} if hasattr(record, "epoch") else None
+    return Response(msgspec.json.encode(record), status, headers, "application/json")
+
+
+def read_query(request: Request, parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """Read the query string.
+
+    Raises:
+        InvalidRequestError: an unknown parameter, or a value of the wrong kind.
+    """
+    known = {each.name: each for each in (*parameters, MIN_EPOCH)}
+    values: dict[str, Any] = {}
+    for name in request.query_params:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise InvalidRequestError(
+                f"there is no parameter {name[:40]!r} here",
+                hint=f"Did you mean {near[0]}?" if near else "See /openapi.json",
+            )
+        values[name] = _value(known[name], request.query_params.getlist(name))
+    return values
+
+
+def _value(parameter: Parameter, given: list[str]) -> Any:
+    text = given[-1]
+    if parameter.kind == "array":
+        return given
+    if parameter.kind == "integer":
+        if not text.lstrip("-").isdecimal() or len(text) > 18:
+            raise InvalidRequestError(f"{parameter.name} must be a whole number, not {text[:40]!r}")
+        return int(text)
+    if parameter.kind == "boolean":
+        if text not in ("true", "false", "1", "0"):
+            raise InvalidRequestError(f"{parameter.name} must be true or false, not {text[:40]!r}")
+        return text in ("true", "1")
+    if parameter.choices and text not in parameter.choices:
+        raise InvalidRequestError(f"{parameter.name} must be one of {', '.join(parameter.choices)}, not {text[:40]!r}")
+    return text
+
+
+def read_body(raw: bytes, record: type[T]) -> T:
+    """Read a JSON body.
+
+    Raises:
+        InvalidRequestError: it is no JSON, or no such record; the message names the field.
+    """
+    try:
+        return msgspec.json.decode(raw, type=record)
+    except msgspec.ValidationError as error:
+        raise InvalidRequestError(f"the body does not fit: {error}", hint="See /openapi.json") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequestError(f"the body is no JSON: {error}") from error
+
+
+def key_of(request: Request, raw: bytes) -> Key | None:
+    """Return the request's idempotency key with the hash of its body.
+
+    Raises:
+        InvalidRequestError: the key is empty or too long.
+    """
+    name = request.headers.get(KEY_HEADER)
+    if name is None:
+        return None
+    if not 1 <= len(name) <= 200:
+        raise InvalidRequestError("an idempotency key has 1 to 200 characters")
+    scope = f"{request.method} {request.scope['path']}\n".encode()
+    return Key(name, blake2b(scope + raw, digest_size=16).digest())

@@ -1,0 +1,76 @@
+"""One daemon a home: the lock that proves it, and the socket that only its owner may bind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import stat
+from pathlib import Path
+
+import msgspec
+
+from mcai import __version__, times
+from mcai.client.lifecycle import Owner, running
+from mcai.errors import ConfigError, DaemonAlreadyRunningError, StoreFullError
+from mcai.paths import Home
+
+
+def prepare(home: Home) -> None:
+    """Make the home's folders, readable by nobody else.
+
+    Raises:
+        ConfigError: the home belongs to another user or cannot be made.
+    """
+    try:
+        for folder in (home.dir, home.socket_path.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            about = folder.lstat()
+            if stat.S_ISLNK(about.st_mode) or not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
+                raise ConfigError(f"{folder} is not a folder of this user", hint="Set MCAI_HOME to one that is.")
+            if about.st_mode & 0o077:
+                folder.chmod(0o700)
+    except OSError as error:
+        raise ConfigError(f"the home {home.dir} cannot be used: {error.strerror}", hint="Set MCAI_HOME.") from error
+
+
+def take_ownership(home: Home) -> int:
+    """Lock the home for this process, before anything in it is opened.
+
+    Returns:
+        The descriptor that holds the lock; it goes when the process does.
+
+    Raises:
+        DaemonAlreadyRunningError: another daemon has it.
+    """
+    descriptor = os.open(home.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        owner = running(home)
+        raise DaemonAlreadyRunningError(
+            f"another daemon (pid {owner.pid if owner else 'unknown'}) owns {home.dir}",
+            hint="Use it, or stop it: mcai daemon stop",
+        ) from None
+    owner = Owner(pid=os.getpid(), version=__version__, started_at=times.show(times.now()))
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, msgspec.json.encode(owner), 0)
+    except OSError as error:
+        raise StoreFullError(f"{home.lock_path} cannot be written: {error.strerror}") from error
+    return descriptor
+
+
+def bind(path: Path) -> socket.socket:
+    """Bind the unix socket as 0600. Called by the owner only, so what lies at the path is a dead daemon's."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(mask)
+    listener.listen(1024)
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,31 @@
+"""The emotion-frequency catalog."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+
+from mcai.errors import NotFoundError
+from mcai.records import Emotion, Emotions
+from mcai_daemon.operations import Call, Operation
+
+
+async def list_emotions(call: Call) -> Emotions:
+    return Emotions(await asyncio.to_thread(call.services.knowledge.catalog.emotions))
+
+
+async def show_emotion(call: Call) -> Emotion:
+    wanted = call.path["name"].strip().lower()
+    by_name = {each.name: each for each in await asyncio.to_thread(call.services.knowledge.catalog.emotions)}
+    if wanted not in by_name:
+        near = difflib.get_close_matches(wanted, by_name, n=1)
+        raise NotFoundError(
+            f"there is no emotion {wanted[:80]!r}", hint=f"Did you mean {near[0]}?" if near else "See: mcai emotions"
+        )
+    return by_name[wanted]
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/emotions", "The catalog, by name", list_emotions, Emotions),
+    Operation("GET", "/v1/emotions/{name}", "One emotion", show_emotion, Emotion, errors=(NotFoundError,)),
+)

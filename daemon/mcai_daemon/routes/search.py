@@ -1,0 +1,65 @@
+"""Search by words or by vector."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from mcai.dataset.filters import parse_filters
+from mcai.errors import DimensionMismatchError, EpochNotReachedError, IndexUnavailableError, InvalidRequestError
+from mcai.records import SearchResult
+from mcai_daemon.operations import Call, Operation
+
+
+class SearchRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """One of text and vector; the filters as in GET /v1/examples."""
+
+    text: str | None = None
+    vector: list[float] | None = None
+    mode: Literal["hybrid", "semantic", "keyword"] | None = None
+    """hybrid for a text, semantic for a vector."""
+    limit: int = 10
+    explain: bool = False
+    domain: list[str] = []
+    emotion: str | None = None
+    frequency: str | None = None
+    since: str | None = None
+    until: str | None = None
+    source: str | None = None
+
+
+async def search(call: Call) -> SearchResult:
+    body: SearchRequest = call.body
+    if (body.text is None) == (body.vector is None):
+        raise InvalidRequestError("give either text or vector")
+    asked = body.text if body.text is not None else body.vector
+    assert asked is not None
+    return await call.services.knowledge.search(
+        asked,
+        mode=body.mode or ("hybrid" if body.text is not None else "semantic"),
+        limit=body.limit,
+        filters=parse_filters(
+            domain=body.domain,
+            emotion=body.emotion,
+            frequency=body.frequency,
+            since=body.since,
+            until=body.until,
+            source=body.source,
+        ),
+        explain=body.explain,
+        min_epoch=call.min_epoch,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/v1/search",
+        "The examples nearest to a text or a vector",
+        search,
+        SearchResult,
+        body=SearchRequest,
+        errors=(InvalidRequestError, DimensionMismatchError, IndexUnavailableError, EpochNotReachedError),
+    ),
+)

@@ -1,0 +1,189 @@
+"""Starts, finds and stops the daemon. Race-free by two locks: the starter's and the daemon's own.
+
+Whether a daemon lives is asked of its lock, never of a pid: a pid can be a zombie's or another process's by now.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from mcai.errors import DaemonError, DaemonNotRunningError, DaemonStartError, TimeoutExpiredError, from_wire
+from mcai.paths import Home
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 30.0
+_POLL_S = 0.01
+_EXIT_ALREADY_OWNED = 75
+
+_children: list[subprocess.Popen[bytes]] = []
+"""Daemons that this process started: kept, because a Popen that is dropped while its child runs warns about it."""
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """What the daemon writes into its lock file."""
+
+    pid: int
+    version: str
+    started_at: str
+
+
+def running(home: Home) -> Owner | None:
+    """Return who owns the home now, or None."""
+    try:
+        with home.lock_path.open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return msgspec.json.decode(lock.read(), type=Owner)
+            return None
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError:
+        # The owner has the lock and has not written its name yet.
+        return Owner(pid=0, version="", started_at="")
+
+
+def answers(home: Home) -> bool:
+    """Tell whether somebody listens on the home's socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(5)
+        try:
+            probe.connect(str(home.socket_path))
+        except OSError:
+            return False
+        return True
+
+
+def start(home: Home, timeout_s: float = START_TIMEOUT_S) -> bool:
+    """Make sure that a daemon serves the home; return whether this call started it.
+
+    Raises:
+        DaemonStartError: it ended before it listened; or the very error that it ended with.
+        TimeoutExpiredError: it does not listen in time.
+    """
+    deadline = time.monotonic() + timeout_s
+    _prepare(home)
+    with _start_lock(home, deadline):
+        if answers(home):
+            return False
+        if running(home):
+            _wait_until_listening(home, None, deadline)
+            return False
+        print(f"mcai: starting the daemon for {home.dir}", file=sys.stderr)  # noqa: T201 - the word on stderr that the contract asks for
+        log_start = home.log_path.stat().st_size if home.log_path.exists() else 0
+        child = _spawn(home)
+        _children.append(child)
+        try:
+            _wait_until_listening(home, child, deadline)
+        except DaemonStartError as error:
+            raise _reason(home.log_path, log_start) or error from None
+    return True
+
+
+def stop(home: Home, timeout_s: float = STOP_TIMEOUT_S) -> Owner | None:
+    """Stop the daemon and wait until it has let go of the home; return who it was, None when none ran.
+
+    Raises:
+        TimeoutExpiredError: it still runs after ``timeout_s``.
+    """
+    owner = running(home)
+    if owner is None:
+        return None
+    deadline = time.monotonic() + timeout_s
+    while owner and not owner.pid and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+        owner = running(home)
+    if owner and owner.pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(owner.pid, signal.SIGTERM)
+    while running(home):
+        if time.monotonic() > deadline:
+            raise TimeoutExpiredError(
+                f"the daemon (pid {owner.pid if owner else '?'}) did not stop within {timeout_s:g} s",
+                hint="It may be writing something big; try again, or end it with kill.",
+            )
+        time.sleep(_POLL_S)
+    for child in _children:
+        child.poll()
+    return owner
+
+
+def _prepare(home: Home) -> None:
+    try:
+        home.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DaemonStartError(
+            f"the home {home.dir} cannot be made: {error.strerror}", hint="Set MCAI_HOME."
+        ) from error
+
+
+@contextlib.contextmanager
+def _start_lock(home: Home, deadline: float) -> Iterator[None]:
+    try:
+        descriptor = os.open(home.start_lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DaemonStartError(
+            f"the home {home.dir} cannot be written: {error.strerror}", hint="Set MCAI_HOME to a folder of your own."
+        ) from error
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TimeoutExpiredError("another process has been starting the daemon for too long") from None
+                time.sleep(_POLL_S)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _spawn(home: Home) -> subprocess.Popen[bytes]:
+    log = os.open(home.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        return subprocess.Popen(
+            # -P: whatever lies in / or in the caller's folder must not shadow a module of the daemon.
+            [sys.executable, "-P", "-m", "mcai_daemon", "--home", str(home.dir)],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            close_fds=True,
+        )
+    finally:
+        os.close(log)
+
+
+def _wait_until_listening(home: Home, child: subprocess.Popen[bytes] | None, deadline: float) -> None:
+    while not answers(home):
+        if child and child.poll() not in (None, _EXIT_ALREADY_OWNED):
+            raise DaemonStartError(f"the daemon ended with exit code {child.returncode}")
+        if child is None and running(home) is None:
+            raise DaemonNotRunningError("the daemon ended while it was starting")
+        if time.monotonic() > deadline:
+            raise TimeoutExpiredError("the daemon does not listen yet", hint="Look at: mcai daemon logs")
+        time.sleep(_POLL_S)
+
+
+def _reason(log_path: Path, offset: int) -> DaemonError | None:
+    """The error that the daemon named as its last words, if it did."""
+    with contextlib.suppress(OSError, msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        with log_path.open("rb") as log:
+            log.seek(offset)
+            last = log.read().rstrip().rsplit(b"\n", 1)[-1]
+        told = msgspec.json.decode(last)["error"]
+        return from_wire(told["code"], told["message"], told["hint"])  # type: ignore[return-value]  # any McaiError
+    return None

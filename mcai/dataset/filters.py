@@ -1,0 +1,105 @@
+"""Filters and cursors as text: what a request says, turned into what the store is asked."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import blake2b
+
+import msgspec
+
+from mcai import times
+from mcai.errors import InvalidCursorError, InvalidRequestError
+from mcai.identity import clean_domain
+from mcai.records import MAX_LIMIT
+from mcai.store.base import Filters
+
+MAX_ID = (1 << 63) - 1
+
+
+def parse_filters(
+    *,
+    domain: Sequence[str] = (),
+    emotion: str | None = None,
+    frequency: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    source: str | None = None,
+) -> Filters:
+    """Read the filters of a request.
+
+    Raises:
+        InvalidRequestError: naming the filter that cannot be read.
+    """
+    return Filters(
+        domains=tuple(sorted({clean_domain(name) for name in domain})),
+        emotion=emotion.strip() if emotion is not None else None,
+        frequency_hz=_frequency(frequency) if frequency is not None else None,
+        since=_moment("since", since),
+        until=_moment("until", until),
+        source=source,
+    )
+
+
+def _frequency(text: str) -> tuple[float, float]:
+    lo, dots, hi = text.partition("..")
+    try:
+        ends = (float(lo) if lo.strip() else -math.inf, float(hi) if hi.strip() else math.inf)
+    except ValueError:
+        ends = (math.nan, math.nan)
+    if not dots or math.isnan(ends[0]) or math.isnan(ends[1]) or ends[0] > ends[1]:
+        raise InvalidRequestError(
+            f"frequency {text[:40]!r} is no range", hint="Write LO..HI in Hz; an end may be empty: 8..13, 40.., ..4"
+        )
+    return ends
+
+
+def _moment(name: str, text: str | None) -> datetime | None:
+    moment = times.parse(text) if text is not None else None
+    if text is not None and moment is None:
+        raise InvalidRequestError(
+            f"{name} {text[:40]!r} is no ISO 8601 date", hint="For example 2025-10-17 or 2025-10-17T08:30:00Z"
+        )
+    return moment
+
+
+def check_limit(limit: int) -> int:
+    """Return a usable limit.
+
+    Raises:
+        InvalidRequestError: it is below 1 or above 1,000.
+    """
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidRequestError(f"limit must be 1 to {MAX_LIMIT:,}, not {limit}")
+    return limit
+
+
+def _fingerprint(filters: Filters) -> bytes:
+    return blake2b(msgspec.json.encode(filters), digest_size=6).digest()
+
+
+def make_cursor(filters: Filters, last_id: int) -> str:
+    """Return the cursor behind the row ``last_id`` of a query with these filters."""
+    return base64.urlsafe_b64encode(_fingerprint(filters) + last_id.to_bytes(8, "big")).decode().rstrip("=")
+
+
+def read_cursor(filters: Filters, cursor: str | None) -> int:
+    """Return the id behind which the page begins; 0 without a cursor.
+
+    Raises:
+        InvalidCursorError: it is damaged, or was made with other filters.
+    """
+    if cursor is None:
+        return 0
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) != 14:
+        raise InvalidCursorError("this is no cursor")
+    if raw[:6] != _fingerprint(filters):
+        raise InvalidCursorError("the cursor was made with other filters")
+    return int.from_bytes(raw[6:], "big") & MAX_ID

@@ -1,0 +1,129 @@
+"""Keeps the search index in step with the catalog: one task, which alone writes to the index.
+
+Loading Lance takes seconds, so it happens here, in the background: the daemon answers pages meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+import structlog
+
+from mcai.embed import Embedder
+from mcai.errors import EpochNotReachedError, IndexUnavailableError, McaiError
+from mcai.store.base import Catalog, SearchIndex
+
+log = structlog.get_logger("indexer")
+
+CHUNK_ROWS = 8_192
+"""Rows embedded and written at a time: the memory of one chunk is about 30 MB."""
+RETRY_S = 30.0
+WARM_TEXT = "warm up"
+
+OpenIndex = Callable[[], Awaitable[SearchIndex]]
+State = Literal["loading", "ready", "catching_up", "failed"]
+
+
+class Indexer:
+    """The one writer of the search index."""
+
+    def __init__(self, catalog: Catalog, embedder: Embedder, open_index: OpenIndex) -> None:
+        self.state: State = "loading"
+        self.error: str | None = None
+        self.applied_epoch = 0
+        self.indexed_rows = 0
+        self._catalog = catalog
+        self._embedder = embedder
+        self._open_index = open_index
+        self._index: SearchIndex | None = None
+        self._wake = asyncio.Event()
+        self._moved = asyncio.Condition()
+
+    def wake(self) -> None:
+        """Say that the catalog has a new epoch."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Follow the catalog until cancelled. A failure is kept for `status` and tried again later."""
+        while True:
+            try:
+                if self._index is None:
+                    self._index = await self._open_index()
+                    self.applied_epoch = await self._index.applied_epoch()
+                    self.indexed_rows = await self._index.rows()
+                    log.info("index opened", applied_epoch=self.applied_epoch, rows=self.indexed_rows)
+                await self._follow(self._index)
+            except McaiError as error:
+                log.error("index failed", error=error.message, cause=repr(error.__cause__))
+                await self._move("failed", error.message)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), RETRY_S)
+
+    async def _follow(self, index: SearchIndex) -> None:
+        await asyncio.to_thread(self._embedder.embed, [WARM_TEXT])
+        while True:
+            self._wake.clear()
+            while self._catalog.epoch > self.applied_epoch:
+                await self._move("catching_up")
+                await self._apply_next(index)
+            await self._move("ready")
+            await asyncio.to_thread(
+                self._catalog.note_indexed, self._embedder.model, self._embedder.dim, self.applied_epoch
+            )
+            await index.maintain()
+            if self._catalog.epoch == self.applied_epoch:
+                await self._wake.wait()
+
+    async def _apply_next(self, index: SearchIndex) -> None:
+        change = await asyncio.to_thread(self._catalog.changes, self.applied_epoch, CHUNK_ROWS)
+        texts = change.rows.column("content").to_pylist()
+        vectors = await asyncio.to_thread(self._embedder.embed, texts)
+        await index.apply(change, vectors)
+        self.applied_epoch = change.upto
+        self.indexed_rows = await index.rows()
+        log.info("indexed", applied_epoch=change.upto, rows=len(texts), gone=len(change.gone))
+
+    async def _move(self, state: State, error: str | None = None) -> None:
+        async with self._moved:
+            self.state, self.error = state, error
+            self._moved.notify_all()
+
+    async def opened(self, timeout_s: float) -> SearchIndex:
+        """Return the index, waiting for it to be loaded.
+
+        Raises:
+            IndexUnavailableError: it failed, or it is not there in time.
+        """
+        await self._until(lambda: self._index is not None or self.state == "failed", timeout_s)
+        if self._index is None:
+            raise IndexUnavailableError(
+                self.error or "the search index is still loading", hint="Try again in a moment."
+            )
+        return self._index
+
+    async def reach(self, epoch: int, timeout_s: float) -> bool:
+        """Wait until the index has taken in an epoch; tell whether it has."""
+        await self._until(lambda: self.applied_epoch >= epoch or self.state == "failed", timeout_s)
+        return self.applied_epoch >= epoch
+
+    async def require(self, epoch: int, timeout_s: float) -> None:
+        """Wait until the index has taken in an epoch.
+
+        Raises:
+            EpochNotReachedError: it does not in time.
+        """
+        if not await self.reach(epoch, timeout_s):
+            raise EpochNotReachedError(
+                f"the search index is at epoch {self.applied_epoch}, {epoch} was asked for",
+                hint=self.error or "It is catching up; try again in a moment.",
+            )
+
+    async def _until(self, holds: Callable[[], Any], timeout_s: float) -> None:
+        if holds():
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s), self._moved:
+                await self._moved.wait_for(holds)

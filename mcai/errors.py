@@ -1,0 +1,232 @@
+"""Every error that mcai raises on purpose, as one tree.
+
+    McaiError                  code, message, hint - the hint says what to do next
+    |- ConfigError             UnknownKeyError, InvalidValueError, NotInThisVersionError
+    |- InputError              InvalidRequestError, InvalidCursorError, DimensionMismatchError, RecordTooLargeError
+    |- DaemonError             DaemonNotRunningError, DaemonAlreadyRunningError, DaemonStartError,
+    |                          VersionMismatchError, TimeoutExpiredError, ForbiddenError
+    |- StoreError              NotFoundError, ConflictError, IdempotencyConflictError, SchemaVersionError,
+    |                          StoreUnavailableError, StoreFullError, EpochNotReachedError, IndexUnavailableError
+    `- SourceError             PathNotFoundError, UnreadableFileError, UnsupportedFileError
+
+``code`` is the only identity on the wire: the daemon sends ``{"error": {"code", "message", "hint"}}`` and the client
+raises the same class again. HTTP statuses live in ``mcai_daemon.failures``, exit codes in ``mcai_cli.exits``: this
+module knows neither. A class docstring's first line is its default message.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class McaiError(Exception):
+    """Something in mcai failed."""
+
+    code: ClassVar[str] = "internal"
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        first_line = (type(self).__doc__ or "").strip().split("\n", 1)[0]
+        self.message = message or first_line
+        self.hint = self.default_hint if hint is None else hint
+        super().__init__(self.message)
+
+    def as_wire(self) -> dict[str, dict[str, str]]:
+        """Return the one error shape of the HTTP and ``--json`` contracts."""
+        return {"error": {"code": self.code, "message": self.message, "hint": self.hint}}
+
+
+class ConfigError(McaiError):
+    """The configuration cannot be used."""
+
+    code = "config"
+
+
+class UnknownKeyError(ConfigError):
+    """There is no such setting."""
+
+    code = "unknown_key"
+
+
+class InvalidValueError(ConfigError):
+    """A setting has a value that it cannot take."""
+
+    code = "invalid_value"
+
+
+class NotInThisVersionError(ConfigError):
+    """This version of mcai cannot do that."""
+
+    code = "not_in_this_version"
+
+
+class InputError(McaiError):
+    """The request cannot be understood."""
+
+    code = "input"
+
+
+class InvalidRequestError(InputError):
+    """The request has a missing, unknown or unusable field."""
+
+    code = "invalid_request"
+
+
+class InvalidCursorError(InputError):
+    """The cursor does not belong to this query."""
+
+    code = "invalid_cursor"
+    default_hint = "Start again without a cursor; a cursor is bound to the filters that it was made with."
+
+
+class DimensionMismatchError(InputError):
+    """The vector has another length than the index."""
+
+    code = "dimension_mismatch"
+
+
+class RecordTooLargeError(InputError):
+    """One record may be 1 MiB at most."""
+
+    code = "record_too_large"
+
+
+class DaemonError(McaiError):
+    """The daemon could not serve the request."""
+
+    code = "daemon"
+
+
+class DaemonNotRunningError(DaemonError):
+    """The mcai daemon is not running."""
+
+    code = "daemon_not_running"
+    default_hint = "Start it with: mcai daemon start"
+
+
+class DaemonAlreadyRunningError(DaemonError):
+    """Another daemon owns this home."""
+
+    code = "daemon_already_running"
+
+
+class DaemonStartError(DaemonError):
+    """The daemon did not start."""
+
+    code = "daemon_start"
+    default_hint = "Look at the end of its log: mcai daemon logs"
+
+
+class VersionMismatchError(DaemonError):
+    """The running daemon speaks another protocol version."""
+
+    code = "version_mismatch"
+    default_hint = "Restart it with this version: mcai daemon restart"
+
+
+class TimeoutExpiredError(DaemonError):
+    """The daemon did not answer in time."""
+
+    code = "timeout"
+
+
+class ForbiddenError(DaemonError):
+    """This caller may not use this listener."""
+
+    code = "forbidden"
+
+
+class StoreError(McaiError):
+    """The store could not do that."""
+
+    code = "store"
+
+
+class NotFoundError(StoreError):
+    """There is nothing with that name or id."""
+
+    code = "not_found"
+
+
+class ConflictError(StoreError):
+    """The change collides with what is stored."""
+
+    code = "conflict"
+
+
+class IdempotencyConflictError(ConflictError):
+    """This idempotency key was used before with another body."""
+
+    code = "idempotency_conflict"
+    default_hint = "Use a new key for a new batch, or send the first batch again unchanged."
+
+
+class SchemaVersionError(StoreError):
+    """The data folder was written by a newer version of mcai."""
+
+    code = "schema_version"
+    default_hint = "Use that version or a newer one; nothing was changed."
+
+
+class StoreUnavailableError(StoreError):
+    """The store is not ready."""
+
+    code = "store_unavailable"
+
+
+class StoreFullError(StoreError):
+    """There is no room left on the disk of the data folder."""
+
+    code = "store_full"
+    default_hint = "Free some space and run the command again; nothing that was acknowledged is lost."
+
+
+class EpochNotReachedError(StoreError):
+    """The store has not reached the epoch that was asked for."""
+
+    code = "epoch_not_reached"
+
+
+class IndexUnavailableError(StoreError):
+    """The search index cannot answer."""
+
+    code = "index_unavailable"
+
+
+class SourceError(McaiError):
+    """A dataset file cannot be read."""
+
+    code = "source"
+
+
+class PathNotFoundError(SourceError):
+    """There is no such file or folder."""
+
+    code = "path_not_found"
+
+
+class UnreadableFileError(SourceError):
+    """The file cannot be read."""
+
+    code = "unreadable_file"
+
+
+class UnsupportedFileError(SourceError):
+    """The file is of no kind that mcai reads."""
+
+    code = "unsupported_file"
+
+
+def _tree(root: type[McaiError]) -> list[type[McaiError]]:
+    return [root, *(found for sub in root.__subclasses__() for found in _tree(sub))]
+
+
+def all_errors() -> list[type[McaiError]]:
+    """Return every error class, base first."""
+    return _tree(McaiError)
+
+
+def from_wire(code: str, message: str, hint: str) -> McaiError:
+    """Make the error that the daemon named; an unknown code (a newer daemon's) becomes a plain McaiError."""
+    by_code = {cls.code: cls for cls in all_errors()}
+    return by_code.get(code, McaiError)(message, hint=hint)

@@ -1,0 +1,285 @@
+"""Tells what an object is: which of its keys is the prompt, which the answer, and what is left for the metadata.
+
+Every item is judged by itself, by its own keys; items with the same keys share one `_Plan`, so that the judging costs
+next to nothing. No I/O, no limits, no domains: this module knows objects only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from mcai.formats import columns, conversation, export_row, mapping, synonyms
+from mcai.formats.fields import LOOSE_PAIR, PROMPT_ALONE, SURE, TEXT_ALONE, Fields, Json, Misfit
+from mcai.formats.model import ReadOptions
+
+T = TypeVar("T")
+Tier: TypeAlias = Literal[0, 1, 2]
+FIRM: Tier = 0
+PAIRED: Tier = 2
+
+_MAX_PLANS = 4_096
+_CONTENT = synonyms.ranks(synonyms.CONTENT_FIRM, synonyms.CONTENT_LOOSE, synonyms.CONTENT_PAIRED)
+_RESPONSE = synonyms.ranks(synonyms.RESPONSE_FIRM, synonyms.RESPONSE_LOOSE)
+_CONVERSATION = synonyms.ranks(synonyms.CONVERSATION)
+_DOMAIN = synonyms.ranks(synonyms.DOMAIN)
+_EMOTION = synonyms.ranks(synonyms.EMOTION)
+_FREQUENCY = synonyms.ranks(synonyms.FREQUENCY)
+_DATE = synonyms.ranks(synonyms.DATE)
+_TEXT_OBJECT = synonyms.ranks(synonyms.TEXT_OBJECT)
+
+
+class _Plan(Struct, frozen=True):
+    """Where to look in objects with one certain set of keys; each list is best first."""
+
+    firm: tuple[tuple[str, int], ...]
+    """Keys that mean a prompt wherever they stand."""
+    loose: tuple[tuple[str, int], ...]
+    """Keys that may hold a prompt when nothing better is there."""
+    conversation: tuple[str, ...]
+    response: tuple[tuple[str, int], ...]
+    domain: tuple[str, ...]
+    emotion: tuple[str, ...]
+    frequency: tuple[str, ...]
+    date: tuple[str, ...]
+    has_metadata: bool
+
+
+class _Text(Struct, frozen=True):
+    """A text that was found under a key."""
+
+    key: str
+    text: str
+    tier: int
+    rest: Json | None = None
+    """What else stands in the object that held the text."""
+    response: str | None = None
+    """The answer that came with it, when it is the question of a conversation."""
+
+
+def _ranked(keys: Iterable[str], table: dict[str, tuple[int, int]]) -> tuple[tuple[str, int], ...]:
+    found = [(*table[name], key) for key in keys if (name := synonyms.canonical(key)) in table]
+    return tuple((key, tier) for tier, _, key in sorted(found, key=lambda each: each[:2]))
+
+
+def _names(keys: Iterable[str], table: dict[str, tuple[int, int]]) -> tuple[str, ...]:
+    return tuple(key for key, _ in _ranked(keys, table))
+
+
+def _make_plan(keys: tuple[str, ...]) -> _Plan:
+    content = _ranked(keys, _CONTENT)
+    return _Plan(
+        firm=tuple(each for each in content if each[1] == FIRM),
+        loose=tuple(each for each in content if each[1] != FIRM),
+        conversation=_names(keys, _CONVERSATION),
+        response=_ranked(keys, _RESPONSE),
+        domain=_names(keys, _DOMAIN),
+        emotion=_names(keys, _EMOTION),
+        frequency=_names(keys, _FREQUENCY),
+        date=_names(keys, _DATE),
+        has_metadata=synonyms.METADATA in keys,
+    )
+
+
+def _as_text(key: str, value: Any, tier: int) -> _Text | None:
+    """Take a text, alone or out of an object such as ``{text, emotion}``."""
+    if type(value) is str:
+        return _Text(key, value, tier)
+    if type(value) is dict:
+        for inner in _names(value, _TEXT_OBJECT):
+            if type(value[inner]) is str:
+                rest = {name: each for name, each in value.items() if name != inner}
+                return _Text(key, value[inner], tier, rest or None)
+    return None
+
+
+def _wrong_type(key: str, value: Any) -> Misfit:
+    found = "an object without a text in it" if type(value) is dict else columns.type_name(value)
+    return Misfit(f"{key!r} must be text and is {found}", PROMPT_ALONE)
+
+
+def _first_text(candidates: Iterable[tuple[str, int]], rest: Json) -> _Text | Misfit | None:
+    """Return the best candidate that is not null; a firm one must hold text, a loose one without text is passed over."""
+    for key, tier in candidates:
+        value = rest[key]
+        if value is not None:
+            text = _as_text(key, value, tier)
+            if text is not None:
+                return text
+            if tier == FIRM:
+                return _wrong_type(key, value)
+    return None
+
+
+def _question(plan: _Plan, rest: Json) -> _Text | Misfit | None:
+    """Return the first question of a conversation, which leaves the object when it is told completely by its texts."""
+    for key in plan.conversation:
+        exchange = conversation.read(rest[key])
+        if exchange is not None:
+            if exchange.content is None:
+                return Misfit(f"nobody asks anything in {key!r}: no turn of a user with text", PROMPT_ALONE)
+            kept = None if exchange.is_all else rest[key]
+            return _Text(key, exchange.content, FIRM, kept, exchange.response)
+    return None
+
+
+def _loose_content(plan: _Plan, rest: Json, has_response: bool) -> _Text | Misfit | None:
+    """Return the best text under a loose name; a name that may hold a prompt and holds no text is the reason if there is none."""
+    misfit: Misfit | None = None
+    for key, tier in plan.loose:
+        value = rest[key]
+        if value is None or (tier == PAIRED and not has_response):
+            continue
+        text = _as_text(key, value, tier)
+        if text is not None and text.text.strip():
+            return text
+        if misfit is None:
+            misfit = Misfit(f"{key!r} is blank") if text is not None else Misfit(_wrong_type(key, value).reason)
+    return misfit
+
+
+def _take_mapped(rest: Json, path: str | None) -> _Text | Misfit | None:
+    if path is None:
+        return None
+    is_found, value = mapping.take(rest, path)
+    if not is_found or value is None:
+        return None
+    return _as_text(path, value, FIRM) or _wrong_type(path, value)
+
+
+def _column(rest: Json, keys: tuple[str, ...], use: Callable[[Any], T | None]) -> T | None:
+    """Move the first usable value of a column out of ``rest``; what cannot be used stays there."""
+    for key in keys:
+        value = rest.get(key)
+        if value is None:
+            rest.pop(key, None)
+            continue
+        used = use(value)
+        if used is not None:
+            del rest[key]
+            return used
+    return None
+
+
+def _date_column(rest: Json, keys: tuple[str, ...]) -> str | None:
+    """As `_column`, but a date that is not written as it will be shown stays as read, too."""
+    for key in keys:
+        value = rest.get(key)
+        shown = columns.date_of(value)
+        if value is None or shown == value:
+            rest.pop(key, None)
+        if shown is not None:
+            return shown
+    return None
+
+
+def _merge_metadata(rest: Json) -> None:
+    """Lift an object's own ``metadata`` one level up, unless one of its keys is taken."""
+    inner = rest[synonyms.METADATA]
+    if type(inner) is dict and inner.keys().isdisjoint(rest.keys() - {synonyms.METADATA}):
+        del rest[synonyms.METADATA]
+        rest.update(inner)
+
+
+def _strength(content: _Text, has_response: bool) -> int:
+    if content.tier == FIRM:
+        return SURE if has_response else PROMPT_ALONE
+    return LOOSE_PAIR if has_response else TEXT_ALONE
+
+
+class Recogniser:
+    """Reads objects as records, with what it has learned about their keys."""
+
+    def __init__(self, options: ReadOptions) -> None:
+        self._content_path = options.content_key
+        self._response_path = options.response_key
+        self._plans: dict[tuple[str, ...], _Plan] = {}
+
+    def read(self, obj: Json) -> Fields | Misfit:
+        """Return an object's columns, or why it is no record. The object itself is left as it is."""
+        if len(obj) == len(synonyms.EXPORT_KEYS) and obj.keys() == synonyms.EXPORT_KEYS:
+            return export_row.read(obj)
+        rest = obj.copy()
+        content = _take_mapped(rest, self._content_path)
+        response = _take_mapped(rest, self._response_path)
+        plan = self._plan(rest)
+        if response is None:
+            response = _first_text(plan.response, rest)
+        if content is None:
+            content = _first_text(plan.firm, rest) or _question(plan, rest)
+        if content is None:
+            content = _loose_content(plan, rest, response is not None)
+        if content is None:
+            return Misfit(f"fits no known shape (keys: {shown_keys(obj)})")
+        if isinstance(content, Misfit):
+            return content
+        if isinstance(response, Misfit):
+            return response
+        if not content.text.strip():
+            return Misfit(f"{content.key!r} is blank", _strength(content, response is not None))
+        return _fields(plan, rest, content, response)
+
+    def domain_of(self, obj: Json) -> tuple[str, str] | None:
+        """Return the key and the name of the domain that an object names, whatever else it is."""
+        return next(((key, obj[key]) for key in self._plan(obj).domain if columns.name_of(obj[key])), None)
+
+    def date_of(self, obj: Json) -> str | None:
+        """Return the date that an object names, whatever else it is."""
+        return next((date for key in self._plan(obj).date if (date := columns.date_of(obj[key]))), None)
+
+    def hint(self, obj: Json) -> str | None:
+        """Return the ``--map`` that would take an object which fits nothing."""
+        plan = self._plan(obj)
+        known = {*plan.domain, *plan.emotion, *plan.frequency, *plan.date, "id", "source"}
+        response = next((key for key, tier in plan.response if _as_text(key, obj[key], tier)), None)
+        return mapping.hint({key: value for key, value in obj.items() if key not in known}, response)
+
+    def _plan(self, obj: Json) -> _Plan:
+        keys = tuple(obj)
+        plan = self._plans.get(keys)
+        if plan is None:
+            if len(self._plans) >= _MAX_PLANS:  # objects whose keys are data: forget rather than grow
+                self._plans.clear()
+            plan = self._plans[keys] = _make_plan(keys)
+        return plan
+
+
+def _fields(plan: _Plan, rest: Json, content: _Text, response: _Text | None) -> Fields:
+    """Sort what is left of a record (``rest`` is changed in place) into its columns and its metadata."""
+    for found in (content, response):
+        if found is not None:
+            rest.pop(found.key, None)
+            if found.rest is not None:
+                rest[found.key] = found.rest
+    if response is None:
+        for key, _ in plan.response:
+            if rest.get(key, "") is None:
+                del rest[key]
+    answer = content.response if response is None else response.text
+    fields = Fields(content.text, answer, rest, _strength(content, answer is not None))
+    if type(content.rest) is dict:
+        inner = content.rest
+        fields.emotion = _column(inner, _names(inner, _EMOTION), columns.name_of)
+        fields.frequency_hz = _column(inner, _names(inner, _FREQUENCY), columns.frequency_of)
+        if not inner:
+            del rest[content.key]
+    if plan.emotion and fields.emotion is None:
+        fields.emotion = _column(rest, plan.emotion, columns.name_of)
+    if plan.frequency and fields.frequency_hz is None:
+        fields.frequency_hz = _column(rest, plan.frequency, columns.frequency_of)
+    if plan.date:
+        fields.created_at = _date_column(rest, plan.date)
+    if plan.domain:
+        fields.domain_key = next((key for key in plan.domain if columns.name_of(rest.get(key))), None)
+        fields.domain = rest.pop(fields.domain_key) if fields.domain_key is not None else None
+    if plan.has_metadata:
+        _merge_metadata(rest)
+    return fields
+
+
+def shown_keys(obj: Json) -> str:
+    """Return an object's keys for a message: the first ones, none too long."""
+    names = [key if len(key) <= 40 else key[:39] + "…" for key in list(obj)[:12]]
+    return ", ".join(names + ["…"] * (len(obj) > len(names))) or "none"

@@ -1,0 +1,80 @@
+"""Where things lie. Functions here return paths and never create anything: the daemon's `prepare` does that."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+MAX_SOCKET_PATH_BYTES = 100
+"""``sun_path`` ends at 104 to 108 bytes, depending on the system; a longer path moves to a runtime folder."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """The one folder that holds everything of one mcai."""
+
+    dir: Path
+
+    @property
+    def catalog_path(self) -> Path:
+        """The DuckDB file: only the daemon may open it, and nobody may open() it beside DuckDB (the lock would go)."""
+        return self.dir / "catalog.duckdb"
+
+    @property
+    def vectors_dir(self) -> Path:
+        """The Lance tables: derived, may be deleted while the daemon is stopped."""
+        return self.dir / "vectors"
+
+    @property
+    def quarantine_dir(self) -> Path:
+        """Where `migrate` puts the records that it could not take."""
+        return self.dir / "quarantine"
+
+    @property
+    def config_path(self) -> Path:
+        return self.dir / "config.toml"
+
+    @property
+    def log_path(self) -> Path:
+        return self.dir / "daemon.log"
+
+    @property
+    def lock_path(self) -> Path:
+        """Held (flock) by the daemon for as long as it lives; its text names the owner."""
+        return self.dir / "daemon.lock"
+
+    @property
+    def start_lock_path(self) -> Path:
+        """Held (flock) by whoever is starting the daemon, so that fifty starts at once start one."""
+        return self.dir / "start.lock"
+
+    @property
+    def socket_path(self) -> Path:
+        """The unix socket, in a short runtime folder when the home's own path is too long for one."""
+        direct = self.dir / "mcaid.sock"
+        if len(os.fsencode(direct)) <= MAX_SOCKET_PATH_BYTES:
+            return direct
+        name = sha256(os.fsencode(self.dir)).hexdigest()[:16]
+        return runtime_dir() / f"mcai-{os.getuid()}-{name}" / "mcaid.sock"
+
+
+def runtime_dir() -> Path:
+    """Return the user's runtime folder: ``XDG_RUNTIME_DIR`` where there is one, else the temp folder."""
+    xdg = os.environ.get("XDG_RUNTIME_DIR", "")
+    return Path(xdg) if xdg and Path(xdg).is_dir() and len(xdg) < 50 else Path(tempfile.gettempdir())
+
+
+def find_home(home: str | os.PathLike[str] | None = None) -> Home:
+    """Return the home to use: the argument, else ``MCAI_HOME`` as it is now, else the user's data folder.
+
+    The path is made absolute, symbolic links are resolved: two spellings of one folder are one home.
+    """
+    chosen = os.fspath(home) if home is not None else os.environ.get("MCAI_HOME", "")
+    if not chosen:
+        from platformdirs import user_data_path  # only here: most calls name a home
+
+        chosen = str(user_data_path("mcai", appauthor=False))
+    return Home(Path(chosen).expanduser().resolve())

@@ -1,0 +1,210 @@
+"""The records that mcai hands out: frozen, typed, with the field names of the public contract.
+
+They are what the daemon writes as JSON, what ``mcai.Client`` returns and what ``--json`` prints: one shape from end to
+end. Times are ISO 8601 text in UTC with ``Z``, as on the wire.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType, field
+
+MAX_RECORD_BYTES = 1 << 20
+"""One record may be 1 MiB: content, response and metadata together, in UTF-8."""
+
+MAX_BATCH_RECORDS = 5_000
+"""One request may carry this many records; `Client.add` splits what is longer."""
+
+MAX_LIMIT = 1_000
+"""The largest page and the largest number of hits."""
+
+DEFAULT_DOMAIN = "general"
+
+
+class NewExample(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One example on its way in."""
+
+    content: str
+    """The prompt. Not blank, no NUL."""
+    response: str | None = None
+    domain: str = DEFAULT_DOMAIN
+    emotion: str | None = None
+    frequency_hz: float | None = None
+    """Finite, not negative."""
+    created_at: str | None = None
+    """The record's own date, ISO 8601; without a zone it is read as UTC. It is never invented."""
+    source: str | None = None
+    """Where it came from: ``path#position``."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """All that was in the record and has no column."""
+
+
+class Example(Struct, frozen=True):
+    """One stored example."""
+
+    id: int
+    """Rising, never reused."""
+    domain: str
+    content: str
+    response: str | None
+    emotion: str | None
+    frequency_hz: float | None
+    created_at: str | None
+    source: str | None
+    metadata: dict[str, Any]
+
+
+class StoredExample(Example, frozen=True):
+    """One example as `get` and `edit` answer it."""
+
+    archived: bool
+    epoch: int
+
+
+class Page(Struct, frozen=True):
+    """Examples in id order."""
+
+    examples: list[Example]
+    next_cursor: str | None
+    """None when no further row existed at ``epoch``."""
+    epoch: int
+
+
+class Hit(Example, frozen=True, omit_defaults=True):
+    """One search hit: an example with its score."""
+
+    score: float
+    """0..1, comparable within one answer; a top score of 1.0 says nothing of relevance."""
+    explain: dict[str, Any] | UnsetType = UNSET
+
+
+class SearchResult(Struct, frozen=True):
+    """The hits of one search, best first, ties by id."""
+
+    hits: list[Hit]
+    mode: Literal["hybrid", "semantic", "keyword"]
+    epoch: int
+    index_epoch: int
+    """What the search index had taken in; below ``epoch`` while it is still catching up."""
+    took_ms: float
+
+
+class AddedItem(Struct, frozen=True, omit_defaults=True):
+    """What became of one record of a batch."""
+
+    index: int
+    status: Literal["imported", "duplicate", "rejected"]
+    id: int | UnsetType = UNSET
+    """The new row's id, or for a duplicate that of the row that was there first."""
+    archived: bool | UnsetType = UNSET
+    """True when the duplicate lies in the archive."""
+    reason: str | UnsetType = UNSET
+
+
+class AddResult(Struct, frozen=True):
+    """What became of a batch."""
+
+    epoch: int
+    """The batch's epoch, or the present one when nothing changed."""
+    imported: int
+    duplicate: int
+    rejected: int
+    results: list[AddedItem]
+
+
+class DeleteResult(Struct, frozen=True):
+    """What `delete` did."""
+
+    epoch: int
+    deleted: int
+    missing: list[int]
+
+
+class Dataset(Struct, frozen=True):
+    """One domain."""
+
+    id: int
+    domain: str
+    examples: int
+    """Live (not archived) examples, counted now."""
+    version: int
+    """The last epoch that changed this domain."""
+    created_at: str
+    updated_at: str
+    metadata: dict[str, Any]
+    """The fields that its files' containers carried."""
+
+
+class Datasets(Struct, frozen=True):
+    """All domains, by name."""
+
+    datasets: list[Dataset]
+    total: int
+    """Live examples over all domains."""
+
+
+class Emotion(Struct, frozen=True):
+    """One entry of the emotion-frequency catalog."""
+
+    name: str
+    neuroscience_freq: float | None
+    """Hz, 0.5 to 100."""
+    metaphysical_freq: float | None
+    """Hz, the Solfeggio range."""
+    band: str
+    """Brain-wave band of the neuroscience frequency, else ``solfeggio``."""
+    personality_template: list[str]
+    """Sentences in which an answer may show that it understood this emotion."""
+
+
+class Emotions(Struct, frozen=True):
+    """The emotion catalog, by name."""
+
+    emotions: list[Emotion]
+
+
+class DaemonInfo(Struct, frozen=True):
+    """The process that answers."""
+
+    pid: int
+    version: str
+    uptime_s: float
+    socket: str
+    ready: bool
+
+
+class IndexInfo(Struct, frozen=True):
+    """The search index beside the store."""
+
+    state: Literal["loading", "ready", "catching_up", "failed"]
+    model: str
+    dim: int
+    rows: int
+    pending: int
+    """Rows that are stored and not yet indexed."""
+    error: str | None = None
+
+
+class Status(Struct, frozen=True):
+    """What runs and how far it is."""
+
+    daemon: DaemonInfo
+    examples: int
+    datasets: int
+    epoch: int
+    index_epoch: int
+    index: IndexInfo
+    home: str
+    bytes_on_disk: int
+
+
+class ExportResult(Struct, frozen=True):
+    """One finished export."""
+
+    path: str
+    format: Literal["jsonl", "parquet"]
+    rows: int
+    bytes: int
+    sha256: str
+    epoch: int

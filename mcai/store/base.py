@@ -1,0 +1,183 @@
+"""The seam between mcai and its engines: what a catalog is asked and what it answers, in plain records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mcai.records import AddResult, Dataset, DeleteResult, Emotion, Example, StoredExample
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which rows are asked for; the empty one asks for all. A row without the value never matches."""
+
+    domains: tuple[str, ...] = ()
+    """Exact names; any of them."""
+    emotion: str | None = None
+    """Compared without case."""
+    frequency_hz: tuple[float, float] | None = None
+    """Inclusive; a ``frequency_range`` in the row's metadata matches by overlap."""
+    since: datetime | None = None
+    """UTC, inclusive."""
+    until: datetime | None = None
+    """UTC, exclusive."""
+    source: str | None = None
+    """A path prefix, by whole components."""
+
+    def __bool__(self) -> bool:
+        return self != Filters()
+
+
+@dataclass(frozen=True)
+class NewRow:
+    """One checked example, ready to be stored."""
+
+    domain: str
+    content: str
+    response: str | None
+    emotion: str | None
+    frequency_hz: float | None
+    frequency_range_hz: tuple[float, float] | None
+    created_at: datetime | None
+    source: str | None
+    metadata_json: str
+    identity: bytes
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A record that cannot be stored, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Key:
+    """An idempotency key and the hash of the body that came with it."""
+
+    name: str
+    body_hash: bytes
+
+
+@dataclass(frozen=True)
+class Change:
+    """All that happened to the rows in the epochs after ``since`` up to ``upto``."""
+
+    since: int
+    upto: int
+    gone: list[int]
+    """Ids of which an indexed version ceased to be live."""
+    rows: pa.Table
+    """Versions that became live and still were at ``upto``: ``examples`` without metadata and identity."""
+
+
+class Catalog(Protocol):
+    """The truth. Reads may run in any number of threads; writes are serialised inside."""
+
+    @property
+    def epoch(self) -> int:
+        """The newest epoch. Every change is one; it never goes back."""
+
+    def add(
+        self,
+        rows: Sequence[NewRow | Rejection],
+        *,
+        key: Key | None = None,
+        containers: Mapping[str, Mapping[str, Any]] | None = None,
+        dry_run: bool = False,
+    ) -> AddResult:
+        """Store a batch in one epoch; a batch that changes nothing makes none.
+
+        Raises:
+            IdempotencyConflictError: the key came before with another body.
+            StoreFullError: the disk is full; nothing of the batch is stored.
+        """
+
+    def edit(self, example_id: int, row: NewRow) -> StoredExample:
+        """Replace the live version of one example; its id stays.
+
+        Raises:
+            NotFoundError: no such live example.
+            ConflictError: another example holds the new identity.
+        """
+
+    def delete(self, ids: Sequence[int], *, key: Key | None = None) -> DeleteResult:
+        """Delete examples, archived ones too."""
+
+    def get(self, example_id: int) -> StoredExample | None:
+        """Return one example, live or archived."""
+
+    def page(self, filters: Filters, *, after_id: int, limit: int, epoch: int) -> list[Example]:
+        """Return the first ``limit`` matching rows with a higher id, as they were at ``epoch``, in id order."""
+
+    def pick(self, ids: Sequence[int], filters: Filters, *, epoch: int) -> dict[int, Example]:
+        """Return those of ``ids`` that were live at ``epoch`` and match, by id."""
+
+    def datasets(self) -> list[Dataset]:
+        """Return every domain with its live count, by name."""
+
+    def dataset_ids(self, domains: Sequence[str]) -> list[int]:
+        """Return the ids of those domains that exist."""
+
+    def count(self) -> int:
+        """Return the number of live examples."""
+
+    def count_matching(self, filters: Filters, *, epoch: int) -> int:
+        """Return how many rows match that were live at ``epoch``."""
+
+    def changes(self, since: int, limit_rows: int) -> Change:
+        """Return what happened after an epoch: whole epochs, as many as fit into ``limit_rows`` (at least one)."""
+
+    def pending(self, since: int) -> int:
+        """Return how many row versions came or went after an epoch."""
+
+    def note_indexed(self, model: str, dim: int, epoch: int) -> None:
+        """Remember for people how far the search index is."""
+
+    def emotions(self) -> list[Emotion]:
+        """Return the emotion catalog, by name."""
+
+    def close(self) -> None:
+        """Write everything down and let go of the files."""
+
+
+@dataclass(frozen=True)
+class IndexFilter:
+    """Filters as the index can use them: datasets already turned into their ids."""
+
+    filters: Filters
+    dataset_ids: tuple[int, ...] | None
+    """None: all; an empty tuple: no row can match."""
+
+
+class SearchIndex(Protocol):
+    """The derived index over vectors and full text. Everything in it can be had again from the catalog."""
+
+    async def applied_epoch(self) -> int:
+        """Return how far the index itself says that it is; 0 when it is empty."""
+
+    async def apply(self, change: Change, vectors: Any) -> None:
+        """Take in one change and, in the same commit, the epoch it leads to.
+
+        Args:
+            change: from `Catalog.changes`.
+            vectors: (len(change.rows), dim) float32; an all-zero row stores no vector.
+        """
+
+    async def nearest(self, vector: Any, limit: int, chosen: IndexFilter) -> list[tuple[int, float]]:
+        """Return (id, cosine similarity) of the nearest rows, best first."""
+
+    async def matching(self, text: str, column: str, limit: int, chosen: IndexFilter) -> list[tuple[int, float]]:
+        """Return (id, BM25 score > 0) of the rows whose ``content`` or ``response`` shares words with a text."""
+
+    async def maintain(self) -> None:
+        """Build or extend the indexes, merge small files, drop old versions."""
+
+    async def rows(self) -> int:
+        """Return how many examples the index holds."""

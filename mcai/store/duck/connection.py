@@ -1,0 +1,115 @@
+"""Opens the DuckDB file: limits, time zone, migrations, and one translation of its errors.
+
+Nothing else in the daemon may open() this file, not even to read it: POSIX locks belong to the process, and closing any
+descriptor of the file drops DuckDB's lock on it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from mcai.errors import SchemaVersionError, StoreError, StoreFullError, StoreUnavailableError
+
+SCHEMA_VERSION = 1
+MIGRATIONS_DIR = Path(__file__).parent.parent / "migrations"
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    # DuckDB would fetch missing extensions from the network.
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+    # `FROM name` must mean a table, never a Python variable.
+    "python_enable_replacements": False,
+    "memory_limit": "512MB",
+    "threads": 2,
+    "max_temp_directory_size": "4GB",
+}
+_FULL = re.compile(r"no space left|disk quota|file too large|could not write", re.IGNORECASE)
+
+
+class FatalStoreError(StoreUnavailableError):
+    """The database engine gave up; the daemon has to be started anew."""
+
+    code = "store_fatal"
+
+
+@contextmanager
+def engine_errors() -> Iterator[None]:
+    """Turn DuckDB's errors into mcai's.
+
+    Raises:
+        StoreFullError: the disk is full; the transaction did not happen.
+        FatalStoreError: the engine is invalidated; only a new process can go on.
+        StoreError: anything else. The message has no values in it, DuckDB's own may.
+    """
+    try:
+        yield
+    except duckdb.FatalException as error:
+        raise FatalStoreError(hint="It restarts by itself with the next command.") from error
+    except (duckdb.IOException, duckdb.TransactionException, duckdb.OutOfMemoryException) as error:
+        if _FULL.search(str(error)):
+            raise StoreFullError() from error
+        raise StoreError(f"the catalog failed: {type(error).__name__}") from error
+    except duckdb.Error as error:
+        raise StoreError(f"the catalog failed: {type(error).__name__}") from error
+
+
+def connect(path: Path | None, temp_dir: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Open a catalog file, or one in memory, and bring its schema up to date.
+
+    Args:
+        path: the file; None keeps everything in memory.
+        temp_dir: where DuckDB may spill.
+
+    Raises:
+        SchemaVersionError: the file is newer than this mcai.
+        StoreUnavailableError: another process has it, or it is damaged.
+    """
+    config = dict(_CONFIG)
+    if temp_dir is not None:
+        config["temp_directory"] = str(temp_dir)
+    try:
+        connection = duckdb.connect(":memory:" if path is None else str(path), config=config)
+    except duckdb.Error as error:
+        first_line = str(error).split("\n", 1)[0]
+        raise StoreUnavailableError(f"{path} cannot be opened: {first_line}") from error
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    _migrate(connection)
+    return connection
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Run the steps that this file has not seen, each in one transaction and followed by a checkpoint."""
+    have = _schema_version(connection)
+    if have > SCHEMA_VERSION:
+        raise SchemaVersionError(f"the data folder has schema {have}, this mcai knows up to {SCHEMA_VERSION}")
+    for step in sorted(MIGRATIONS_DIR.glob("*.sql")):
+        number = int(step.name.split("_", 1)[0])
+        if number <= have:
+            continue
+        connection.execute("BEGIN TRANSACTION")
+        connection.execute(step.read_text("utf-8"))
+        connection.execute("DELETE FROM meta WHERE key = 'schema_version'")
+        connection.execute("INSERT INTO meta VALUES ('schema_version', ?)", [str(number)])
+        connection.execute("COMMIT")
+        # DDL in the write-ahead log is where replay bugs were; a checkpoint keeps it out of there.
+        connection.execute("CHECKPOINT")
+
+
+def _schema_version(connection: duckdb.DuckDBPyConnection) -> int:
+    known = one(connection, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'meta'")
+    if not known or not known[0]:
+        return 0
+    row = one(connection, "SELECT value FROM meta WHERE key = 'schema_version'")
+    return int(row[0]) if row else 0
+
+
+def one(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+    """Return the first row, or None. The result is read to its end: an unfinished one would block the connection."""
+    rows = cursor.execute(sql, list(parameters)).fetchall()
+    return rows[0] if rows else None

@@ -1,0 +1,221 @@
+"""The search index on Lance: vectors and full text, derived from the catalog and rebuilt from it at any time.
+
+Lance neither fsyncs nor checksums, so nothing here is ever the truth. How far the index is, its own sentinel row says
+(id -1, written in the same Lance commit as the rows it speaks of): a crash between two commits only means that the same
+change is applied once more. One task writes; readers share the handle.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+# Read when the library is loaded: without it, it warns about its own future on every search.
+os.environ.setdefault("LANCE_LOG", "error")
+os.environ.setdefault("LANCEDB_LOG", "error")
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+from lancedb.expr import Expr, col, lit
+from lancedb.index import FTS, IvfSq
+from lancedb.query import MatchQuery
+
+from mcai.errors import DimensionMismatchError, IndexUnavailableError
+from mcai.store.base import Change, Filters, IndexFilter
+
+SENTINEL_ID = -1
+TEXT_COLUMNS = ("content", "response")
+
+EXACT_UP_TO_ROWS = 10_000
+"""Below this an exact scan is faster than any index and needs no upkeep."""
+RETRAIN_AT = 0.5
+"""Share of rows outside the vector index from which on it is trained anew instead of extended."""
+TIDY_AT_ROWS = 1_000
+"""Unindexed rows or deletions that are worth a round of upkeep (searches see unindexed rows all the same)."""
+TIDY_AT_FRAGMENTS = 50
+VERSIONS_KEPT = timedelta(hours=1)
+"""An older reader may still hold a version; deleting it under its feet fails that reader."""
+REFINE = 3
+"""The 8-bit index fetches this many times as many candidates and sorts them by their full vectors."""
+ALL_PARTITIONS = 100_000
+
+
+def _schema(dim: int) -> pa.Schema:
+    return pa.schema(
+        [
+            ("id", pa.int64()),
+            ("dataset_id", pa.int32()),
+            ("content", pa.string()),
+            ("response", pa.string()),
+            ("emotion", pa.string()),
+            ("frequency_hz", pa.float64()),
+            ("range_lo_hz", pa.float64()),
+            ("range_hi_hz", pa.float64()),
+            ("created_at", pa.timestamp("us")),
+            ("source", pa.string()),
+            ("c_epoch", pa.int64()),
+            ("vector", pa.list_(pa.float32(), dim)),
+        ]
+    )
+
+
+class LanceIndex:
+    """Vectors and full text of one embedding model; see `store.base.SearchIndex`."""
+
+    def __init__(self, table: Any, dim: int) -> None:
+        self._table = table
+        self._dim = dim
+
+    @classmethod
+    async def open(cls, folder: Path, model: str, dim: int, head_epoch: int) -> LanceIndex:
+        """Open the index of a model, or make an empty one.
+
+        Args:
+            folder: holds one table for each model.
+            model: names the table.
+            dim: length of its vectors.
+            head_epoch: the catalog's. An index that claims to be further belongs to another history and is dropped, as
+                is one that cannot be opened.
+
+        Raises:
+            IndexUnavailableError: the folder cannot be written.
+        """
+        name = "examples-" + re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
+        try:
+            database = await lancedb.connect_async(str(folder))
+            if name in await database.table_names():
+                try:
+                    index = cls(await database.open_table(name), dim)
+                    if await index.applied_epoch() <= head_epoch:
+                        return index
+                except (OSError, RuntimeError, ValueError):
+                    pass  # damaged: made anew below, from the catalog
+                shutil.rmtree(folder / f"{name}.lance", ignore_errors=True)
+            index = cls(await database.create_table(name, schema=_schema(dim)), dim)
+            for column in TEXT_COLUMNS:
+                await index._table.create_index(column, config=FTS(remove_stop_words=False, with_position=False))
+            return index
+        except (OSError, RuntimeError, ValueError) as error:
+            raise IndexUnavailableError(f"the search index in {folder} cannot be made: {error}") from error
+
+    async def applied_epoch(self) -> int:
+        found = await self._table.query().where(col("id") == lit(SENTINEL_ID)).select(["c_epoch"]).to_arrow()
+        return max(found["c_epoch"].to_pylist(), default=0)
+
+    async def rows(self) -> int:
+        return int(await self._table.count_rows(f"id != {SENTINEL_ID}"))
+
+    async def apply(self, change: Change, vectors: Any) -> None:
+        """Take in one change and its epoch; see `SearchIndex.apply`."""
+        rows = _with_vectors(change.rows, np.asarray(vectors, np.float32), self._dim)
+        with _engine_errors("take in a change"):
+            if change.gone:
+                # Repeated after a crash it finds nothing: only the next commit moves the sentinel.
+                await self._table.delete(f"id IN ({','.join(str(int(each)) for each in change.gone)})")
+            await self._table.add(pa.concat_tables([rows, _sentinel(change.upto, self._dim)]))
+            await self._table.delete(f"id = {SENTINEL_ID} AND c_epoch < {int(change.upto)}")
+
+    async def nearest(self, vector: Any, limit: int, chosen: IndexFilter) -> list[tuple[int, float]]:
+        asked = np.asarray(vector, np.float32)
+        if asked.shape != (self._dim,):
+            raise DimensionMismatchError(
+                f"the vector has {asked.size} numbers, the index has {self._dim}",
+                hint="Use the same model as the index: mcai status names it.",
+            )
+        query = self._table.query().nearest_to(asked).distance_type("cosine").nprobes(ALL_PARTITIONS)
+        query = query.refine_factor(REFINE).select(["id", "_distance"]).limit(limit)
+        found = await _run(query, chosen)
+        # Cosine distance is 1 - cosine similarity.
+        return [(row, 1.0 - float(far)) for row, far in found if row != SENTINEL_ID]
+
+    async def matching(self, text: str, column: str, limit: int, chosen: IndexFilter) -> list[tuple[int, float]]:
+        query = self._table.query().nearest_to_text(MatchQuery(text, column)).select(["id", "_score"]).limit(limit)
+        return [(row, float(score)) for row, score in await _run(query, chosen) if score > 0]
+
+    async def maintain(self) -> None:
+        """Build or extend the indexes, merge small files, drop old versions - each only when it is worth it."""
+        with _engine_errors("tidy up"):
+            total = await self._table.count_rows()
+            by_column = {index.columns[0]: index for index in await self._table.list_indices()}
+            vectors = by_column.get("vector")
+            if total >= EXACT_UP_TO_ROWS and (vectors is None or vectors.num_unindexed_rows > RETRAIN_AT * total):
+                await self._table.create_index("vector", config=IvfSq(distance_type="cosine"))
+            loose = max((index.num_unindexed_rows for index in by_column.values()), default=0)
+            fragments = (await self._table.stats())["fragment_stats"]["num_fragments"]
+            if loose >= TIDY_AT_ROWS or fragments >= TIDY_AT_FRAGMENTS:
+                await self._table.optimize(cleanup_older_than=VERSIONS_KEPT)
+
+
+@contextmanager
+def _engine_errors(what: str) -> Iterator[None]:
+    """Turn Lance's errors into ours; their texts hold paths and values, so they stay in the chain only."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        raise IndexUnavailableError(
+            f"the search index cannot {what}: {type(error).__name__}", hint="See: mcai daemon logs"
+        ) from error
+
+
+async def _run(query: Any, chosen: IndexFilter) -> list[tuple[int, float]]:
+    if chosen.dataset_ids == ():
+        return []
+    condition = _condition(chosen)
+    with _engine_errors("answer"):
+        found = await (query.where(condition) if condition is not None else query).to_arrow()
+    return list(zip(found.column(0).to_pylist(), found.column(1).to_pylist(), strict=True))
+
+
+def _condition(chosen: IndexFilter) -> Expr | None:
+    """The filters as a typed Lance expression, so that no value becomes SQL text; see `duck.where` for the meaning."""
+    asked: Filters = chosen.filters
+    parts: list[Expr] = []
+    if chosen.dataset_ids is not None:
+        parts.append(col("dataset_id").isin([lit(each) for each in chosen.dataset_ids]))
+    if asked.emotion is not None:
+        parts.append(col("emotion").lower() == lit(asked.emotion.lower()))
+    if asked.frequency_hz is not None:
+        lo, hi = (lit(max(-1e300, min(1e300, end))) for end in asked.frequency_hz)
+        within = (col("frequency_hz") >= lo) & (col("frequency_hz") <= hi)
+        parts.append(within | ((col("range_lo_hz") <= hi) & (col("range_hi_hz") >= lo)))
+    if asked.since is not None:
+        parts.append(col("created_at") >= lit(asked.since.replace(tzinfo=None)))
+    if asked.until is not None:
+        parts.append(col("created_at") < lit(asked.until.replace(tzinfo=None)))
+    if asked.source is not None:
+        parts.append(_below(asked.source.rstrip("/")))
+    return None if not parts else _all_of(parts)
+
+
+def _all_of(parts: list[Expr]) -> Expr:
+    first, *rest = parts
+    for part in rest:
+        first = first & part
+    return first
+
+
+def _below(prefix: str) -> Expr:
+    """Lance has no prefix test; texts compare by their bytes, so a range from ``/`` to the next character is one."""
+    source = col("source")
+    inside = [(source >= lit(prefix + sign)) & (source < lit(prefix + chr(ord(sign) + 1))) for sign in "/#"]
+    return (source == lit(prefix)) | inside[0] | inside[1]
+
+
+def _with_vectors(rows: pa.Table, vectors: Any, dim: int) -> pa.Table:
+    known = vectors.any(axis=1) if len(vectors) else np.zeros(0, bool)
+    flat = pa.array(np.ascontiguousarray(vectors).reshape(-1), pa.float32())
+    column = pa.FixedSizeListArray.from_arrays(flat, dim, mask=pa.array(~known))
+    return rows.append_column("vector", column).cast(_schema(dim))
+
+
+def _sentinel(epoch: int, dim: int) -> pa.Table:
+    values: dict[str, list[Any]] = {name: [None] for name in _schema(dim).names}
+    values |= {"id": [SENTINEL_ID], "c_epoch": [epoch]}
+    return pa.table(values, schema=_schema(dim))
