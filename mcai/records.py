@@ -38,6 +38,8 @@ class NewExample(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=
     """Where it came from: ``path#position``."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """All that was in the record and has no column."""
+    id: int | None = None
+    """Passed over: the store gives out ids. It is here so that a stored example can be added again as it is."""
 
 
 class Example(Struct, frozen=True):

@@ -27,7 +27,9 @@ def parse(text: str) -> datetime | None:
     if not _ISO.fullmatch(text):
         return None
     try:
-        moment = datetime.fromisoformat(text.replace(",", ".").replace(" +", "+").replace(" -", "-").replace(" Z", "Z"))
+        moment = datetime.fromisoformat(
+            text.upper().replace(",", ".").replace(" +", "+").replace(" -", "-").replace(" Z", "Z")
+        )
         if moment.tzinfo is None:
             return moment.replace(tzinfo=UTC)
         return moment.astimezone(UTC)

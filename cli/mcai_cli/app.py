@@ -121,11 +121,12 @@ def run(args: Sequence[str]) -> int:
 
 
 def _usage_error(error: typer.TyperException, as_json: bool) -> int:
-    if not error.message:  # no arguments at all: the help has been printed
+    message = error.format_message()
+    if not message:  # no arguments at all: the help has been printed
         return error.exit_code
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "mcai"
-    output.print_error("usage", error.format_message(), f"See: {path} --help", as_json=as_json)
+    output.print_error("usage", message, f"See: {path} --help", as_json=as_json)
     return error.exit_code
 
 
@@ -150,4 +151,8 @@ def main() -> None:
     """Entry point of ``mcai``."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal may not be UTF-8
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code == exits.INTERRUPTED:
+        sys.stdout.flush()
+        os._exit(code)  # whoever pressed Ctrl-C does not wait for a request that is under way
+    sys.exit(code)

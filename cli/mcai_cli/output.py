@@ -27,6 +27,11 @@ def one_line(text: str) -> str:
     return " ".join(clean(text).split())
 
 
+def counted(count: int, noun: str) -> str:
+    """Return ``1 hit``, ``2 hits``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def encodable(text: str) -> str:
     """Replace what neither UTF-8 nor JSON can carry: lone surrogates."""
     return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)

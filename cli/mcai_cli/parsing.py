@@ -49,9 +49,14 @@ class PlainValues:
 
 
 def use_plain_values(command: Any) -> None:
-    """Give every parameter of a command, or of a group and its commands, the plain conversion."""
-    for param in command.params:
+    """Give every parameter of a command, or of a group and its commands, the plain conversion.
+
+    Flags lose the ``<bool>`` beside their names in the help: they take no value.
+    """
+    for param in (*command.params, command.get_help_option(typer.Context(command))):
         param._runtime_param = PlainValues(param.type_descriptor.annotation)
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
     for sub in getattr(command, "commands", {}).values():
         use_plain_values(sub)
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from mcai.errors import McaiError
 from mcai.store.duck.connection import FatalStoreError
+from mcai.wire import EPOCH_HEADER
 from mcai_daemon import failures
 from mcai_daemon.guards import Guards
 from mcai_daemon.openapi import document
@@ -64,11 +65,15 @@ def _endpoint(operations: Sequence[Operation], services: Services) -> Endpoint:
             key=key_of(request, raw) if operation.body is not None else None,
         )
         services.knowledge.check_epoch(call.min_epoch)
+        epoch = services.knowledge.catalog.epoch
         try:
             answer = await operation.handler(call)
         except FatalStoreError:
             services.on_fatal()
             raise
-        return answer if isinstance(answer, Response) else json_answer(answer)
+        response = answer if isinstance(answer, Response) else json_answer(answer)
+        # Every answer names its epoch; one that does not name its own was read at this one or later.
+        response.headers.setdefault(EPOCH_HEADER, str(epoch))
+        return response
 
     return endpoint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -32,9 +33,12 @@ class Services:
 def bytes_on_disk(folder: Path) -> int:
     """Return what the files below a folder take up. Looks, never opens: opening a DuckDB file would drop its lock."""
     total = 0
-    for entry in os.scandir(folder):
-        if entry.is_dir(follow_symlinks=False):
-            total += bytes_on_disk(Path(entry.path))
-        else:
-            total += entry.stat(follow_symlinks=False).st_size
+    # Files come and go meanwhile.
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                total += bytes_on_disk(Path(entry.path))
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                total += entry.stat(follow_symlinks=False).st_size
     return total

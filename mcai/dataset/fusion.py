@@ -18,9 +18,9 @@ Scores = Mapping[int, float]
 class Weights:
     """What each side counts for."""
 
-    semantic: float = 0.65
+    semantic: float = 0.45
     """Share of the semantic side in a hybrid score; the keyword side has the rest."""
-    response: float = 0.3
+    response: float = 1.0
     """What a match in the response counts for, next to 1.0 for the content."""
 
 

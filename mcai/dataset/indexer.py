@@ -50,17 +50,22 @@ class Indexer:
         """Follow the catalog until cancelled. A failure is kept for `status` and tried again later."""
         while True:
             try:
-                if self._index is None:
-                    self._index = await self._open_index()
-                    self.applied_epoch = await self._index.applied_epoch()
-                    self.indexed_rows = await self._index.rows()
-                    log.info("index opened", applied_epoch=self.applied_epoch, rows=self.indexed_rows)
-                await self._follow(self._index)
+                # Opened anew after a failure; until then searches use the old handle.
+                index = await self._open_index()
+                self.applied_epoch = await index.applied_epoch()
+                self.indexed_rows = await index.rows()
+                self._index = index
+                log.info("index opened", applied_epoch=self.applied_epoch, rows=self.indexed_rows)
+                await self._follow(index)
             except McaiError as error:
                 log.error("index failed", error=error.message, cause=repr(error.__cause__))
                 await self._move("failed", error.message)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), RETRY_S)
+            except Exception as error:  # the task's outermost boundary: a dead indexer would go unnoticed
+                log.exception("index failed unexpectedly")
+                await self._move("failed", f"unexpected {type(error).__name__}")
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), RETRY_S)
 
     async def _follow(self, index: SearchIndex) -> None:
         await asyncio.to_thread(self._embedder.embed, [WARM_TEXT])
@@ -73,7 +78,11 @@ class Indexer:
             await asyncio.to_thread(
                 self._catalog.note_indexed, self._embedder.model, self._embedder.dim, self.applied_epoch
             )
-            await index.maintain()
+            try:
+                await index.maintain()
+            except IndexUnavailableError as error:
+                # Upkeep can wait: searches see what is not indexed all the same.
+                log.warning("upkeep failed", error=error.message, cause=repr(error.__cause__))
             if self._catalog.epoch == self.applied_epoch:
                 await self._wake.wait()
 

@@ -16,6 +16,8 @@ from mcai.store.base import NewRow, Rejection
 
 _decoder = msgspec.json.Decoder(NewExample)
 MAX_NAME_CHARACTERS = 200
+MAX_METADATA_DEPTH = 64
+"""A reader decodes on what is left of its own stack: what is nested much deeper could be stored and never read."""
 
 
 def read_rows(examples: Sequence[msgspec.Raw]) -> list[NewRow | Rejection]:
@@ -53,6 +55,8 @@ def check(example: NewExample) -> NewRow:
     created_at = times.parse(example.created_at) if example.created_at is not None else None
     if example.created_at is not None and created_at is None:
         raise InvalidRequestError(f"created_at {example.created_at[:40]!r} is no ISO 8601 date")
+    if _deeper_than(MAX_METADATA_DEPTH, example.metadata):
+        raise InvalidRequestError(f"metadata is nested more than {MAX_METADATA_DEPTH} deep")
     metadata_json = msgspec.json.encode(example.metadata)
     _check_text(example, metadata_json)
     return NewRow(
@@ -77,15 +81,18 @@ def edited(before: Mapping[str, Any], changes: Mapping[str, Any]) -> NewRow:
         changes: the fields to replace, as the request has them.
 
     Raises:
-        InvalidRequestError: an unknown field, or a value that cannot be stored.
+        InvalidRequestError: an unknown field, the id, or a value that cannot be stored.
     """
+    if "id" in changes:
+        raise InvalidRequestError("an id cannot be changed")
     fields = {name: before[name] for name in NewExample.__struct_fields__} | dict(changes)
     metadata = dict(fields["metadata"]) if isinstance(fields["metadata"], Mapping) else fields["metadata"]
     if isinstance(metadata, dict) and isinstance(metadata.get(TEXT_AS_READ), Mapping):
         # A text that was typed anew is its own original.
         as_read = {name: text for name, text in metadata[TEXT_AS_READ].items() if name not in changes}
-        metadata = {name: value for name, value in metadata.items() if name != TEXT_AS_READ}
-        metadata |= {TEXT_AS_READ: as_read} if as_read else {}
+        metadata[TEXT_AS_READ] = as_read
+        if not as_read:
+            del metadata[TEXT_AS_READ]
     try:
         return check(msgspec.convert({**fields, "metadata": metadata}, NewExample))
     except msgspec.ValidationError as error:
@@ -113,11 +120,21 @@ def _check_text(example: NewExample, metadata_json: bytes) -> None:
         raise InvalidRequestError("the text has NUL characters")
 
 
+def _deeper_than(levels: int, value: Any) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    members = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper_than(levels - 1, member) for member in members)
+
+
 def _frequency_range(metadata: Mapping[str, Any]) -> tuple[float, float] | None:
     given = metadata.get("frequency_range")
     if not isinstance(given, list) or len(given) != 2:
         return None
-    ends = [float(end) for end in given if isinstance(end, int | float) and not isinstance(end, bool)]
+    try:
+        ends = [float(end) for end in given if isinstance(end, int | float) and not isinstance(end, bool)]
+    except OverflowError:
+        return None
     if len(ends) != 2 or not all(map(math.isfinite, ends)):
         return None
     return min(ends), max(ends)

@@ -15,7 +15,7 @@ from mcai.dataset.indexer import Indexer
 from mcai.embed import Embedder
 from mcai.errors import EpochNotReachedError, InvalidRequestError, NotFoundError
 from mcai.records import AddResult, DeleteResult, Example, Hit, Page, SearchResult, StoredExample
-from mcai.store.base import Catalog, Filters, IndexFilter, Key, SearchIndex
+from mcai.store.base import Catalog, Filters, IndexFilter, Key, NewRow, SearchIndex
 
 Mode = Literal["hybrid", "semantic", "keyword"]
 
@@ -71,16 +71,13 @@ class Knowledge:
     async def edit(self, example_id: int, changes: Mapping[str, Any]) -> StoredExample:
         """Change fields of one example; see `intake.edited` and `Catalog.edit`."""
 
-        def work() -> StoredExample:
-            old = self.catalog.get(example_id)
-            if old is None:
-                raise NotFoundError(f"example {example_id} does not exist", hint="See: mcai query")
+        def change(old: StoredExample) -> NewRow:
             before = {name: getattr(old, name) for name in Example.__struct_fields__}
             # The store hands metadata on as JSON text.
             before["metadata"] = msgspec.json.decode(before["metadata"])
-            return self.catalog.edit(example_id, intake.edited(before, changes))
+            return intake.edited(before, changes)
 
-        result = await asyncio.to_thread(work)
+        result = await asyncio.to_thread(self.catalog.edit, example_id, change)
         self.indexer.wake()
         return result
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from mcai.formats.files import shown
@@ -23,6 +22,8 @@ def default_domain(file: SourceFile) -> str:
 
 
 def _says_nothing(folder: Path) -> bool:
+    import tempfile  # only here: the commands that read no files need not wait for it
+
     temp_dir = Path(tempfile.gettempdir()).resolve()
     return (
         folder.name.casefold() in _EMPTY_NAMES

@@ -37,3 +37,9 @@ class Misfit(Struct, frozen=True):
     reason: str
     strength: int = NO_RECORD
     """Above `NO_RECORD` when it is a record with a fault, and so neither a container nor something unknown."""
+
+
+def is_flat(obj: Json) -> bool:
+    """Tell whether an object holds no objects or lists, so that nothing can be found inside it."""
+    kinds = set(map(type, obj.values()))
+    return dict not in kinds and list not in kinds

@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
-
-from msgspec import Struct
+from pathlib import Path, PurePath
 
 from mcai.errors import PathNotFoundError, UnreadableFileError
 from mcai.formats.model import STDIN_PATH, FileProblem, Kind, SourceFile
@@ -27,7 +25,9 @@ KINDS: dict[str, Kind] = {
     ".txt": "txt",
     ".parquet": "parquet",
 }
-_KINDS_SHOWN = ", ".join(KINDS)
+_NO_DATASET = f"no dataset by its name ({', '.join(KINDS)})"
+_NO_KIND = f"of no kind that mcai reads ({', '.join(KINDS)}), neither by its name nor by its content"
+_LEADS_OUT = "symbolic link out of the folder, not followed: name its target to import it"
 
 
 def shown(os_path: str) -> str:
@@ -44,61 +44,60 @@ def find_files(paths: Sequence[str]) -> Iterator[SourceFile | FileProblem]:
     Raises:
         PathNotFoundError: one of them does not exist; raised by the call itself, before anything is read.
     """
-    named = [_Named(path, os.path.realpath(path)) for path in paths]
-    for each in named:
-        if each.given != STDIN_PATH and not os.path.lexists(each.real):
-            raise PathNotFoundError(f"{shown(each.given)}: no such file or folder")
+    named = [path if path == STDIN_PATH else os.path.realpath(path) for path in paths]
+    for given, real in zip(paths, named, strict=True):
+        if given != STDIN_PATH and _is_missing(real):
+            raise PathNotFoundError(f"{shown(given)}: no such file or folder")
     return _walk_all(named)
 
 
-class _Named(Struct, frozen=True):
-    given: str
-    real: str
+def _is_missing(path: str) -> bool:
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False  # it may exist: the walk will say why it cannot be read
+    return False
 
 
-def _walk_all(named: Sequence[_Named]) -> Iterator[SourceFile | FileProblem]:
-    roots = tuple(each.real for each in named if each.given != STDIN_PATH)
+def _walk_all(named: Sequence[str]) -> Iterator[SourceFile | FileProblem]:
+    roots = tuple(path for path in named if path != STDIN_PATH)
     seen: set[str] = set()
-    for each in named:
-        if each.given == STDIN_PATH:
-            found: Iterator[SourceFile | FileProblem] = iter((SourceFile(STDIN_PATH, STDIN_PATH, None, None),))
-        elif PurePath(each.real).is_absolute() and _is_folder(each.real):
-            found = _walk(each.real, roots)
-        else:
-            found = iter((_named_file(each.real),))
-        for one in found:
-            key = one.os_path if isinstance(one, SourceFile) else f"{one.path}\0{one.reason}"
+    for path in named:
+        for found in _below(path, roots):
+            key = found.os_path if isinstance(found, SourceFile) else f"{found.path}\0{found.reason}"
             if key not in seen:
                 seen.add(key)
-                yield one
+                yield found
 
 
-def _is_folder(path: str) -> bool:
+def _below(path: str, roots: tuple[str, ...]) -> Iterator[SourceFile | FileProblem]:
+    if path == STDIN_PATH:
+        return iter((SourceFile(STDIN_PATH, STDIN_PATH, None, None),))
     try:
-        return stat.S_ISDIR(os.stat(path).st_mode)
-    except OSError:
-        return False
-
-
-def _named_file(path: str) -> SourceFile | FileProblem:
-    """A file that the user named: whatever its name, its content may say what it is."""
-    try:
-        status = os.stat(path)
+        status = os.lstat(path)
     except OSError as error:
-        return FileProblem(shown(path), explain_os_error(error), "unreadable")
-    kind = not_a_file(status.st_mode)
-    if kind is not None:
-        return FileProblem(shown(path), f"{kind}, not a file", "unreadable")
-    named = KINDS.get(os.path.splitext(path)[1].lower())
-    if named is None and status.st_size > 0:
+        return iter((FileProblem(shown(path), explain_os_error(error), "unreadable"),))
+    if stat.S_ISDIR(status.st_mode):
+        return _walk(path, roots)
+    return iter((_named_file(path, status),))
+
+
+def _named_file(path: str, status: os.stat_result) -> SourceFile | FileProblem:
+    """A file that the user named: whatever its name, its content may say what it is."""
+    other = not_a_file(status.st_mode)
+    if other is not None:
+        return FileProblem(shown(path), f"{other}, not a file", "unreadable")
+    kind = KINDS.get(PurePath(path).suffix.lower())
+    if kind is None:
         try:
-            named = kind_of(open_regular(path).read_at(0, HEAD_BYTES), None)
+            kind = kind_of(open_regular(path).read_at(0, HEAD_BYTES), None)
         except UnreadableFileError as error:
             return FileProblem(shown(path), error.message, "unreadable")
-    if named is None:
-        reason = f"of no kind that mcai reads ({_KINDS_SHOWN}), by its name or by its content"
-        return FileProblem(shown(path), reason, "unsupported")
-    return SourceFile(shown(path), path, named, status.st_size)
+    if kind is None:
+        return FileProblem(shown(path), _NO_KIND, "unsupported")
+    return SourceFile(shown(path), path, kind, status.st_size)
 
 
 def _walk(folder: str, roots: tuple[str, ...]) -> Iterator[SourceFile | FileProblem]:
@@ -106,11 +105,10 @@ def _walk(folder: str, roots: tuple[str, ...]) -> Iterator[SourceFile | FileProb
     waiting = [folder]
     while waiting:
         path = waiting.pop()
-        name = os.path.basename(path)
         try:
             status = os.lstat(path)
             if stat.S_ISDIR(status.st_mode):
-                if name.startswith(".") and path != folder:
+                if PurePath(path).name.startswith(".") and path != folder:
                     yield FileProblem(shown(path), "hidden folder, not read: name it to import it", "skipped")
                     continue
                 with os.scandir(path) as entries:
@@ -119,17 +117,18 @@ def _walk(folder: str, roots: tuple[str, ...]) -> Iterator[SourceFile | FileProb
         except OSError as error:
             yield FileProblem(shown(path), explain_os_error(error), "unreadable")
             continue
-        found = _entry(path, name, status, roots)
+        found = _entry(path, status, roots)
         if found is not None:
             yield found
 
 
-def _entry(path: str, name: str, status: os.stat_result, roots: tuple[str, ...]) -> SourceFile | FileProblem | None:
-    kind = KINDS.get(os.path.splitext(name)[1].lower())
+def _entry(path: str, status: os.stat_result, roots: tuple[str, ...]) -> SourceFile | FileProblem | None:
+    name = PurePath(path).name
+    kind = KINDS.get(PurePath(path).suffix.lower())
     if stat.S_ISLNK(status.st_mode):
         return _link(path, kind, roots)
     if kind is None:
-        return FileProblem(shown(path), f"no dataset by its name ({_KINDS_SHOWN})", "skipped")
+        return FileProblem(shown(path), _NO_DATASET, "skipped")
     if name.startswith("."):
         return FileProblem(shown(path), "hidden file, not read: name it to import it", "skipped")
     other = not_a_file(status.st_mode)
@@ -139,13 +138,10 @@ def _entry(path: str, name: str, status: os.stat_result, roots: tuple[str, ...])
 
 
 def _link(path: str, kind: Kind | None, roots: tuple[str, ...]) -> FileProblem | None:
-    target = os.path.realpath(path)
-    if not os.path.exists(target):
-        return FileProblem(shown(path), f"symbolic link to {shown(target)}, which does not exist", "skipped")
-    if any(target == root or target.startswith(root.rstrip("/") + "/") for root in roots):
+    target = Path(os.path.realpath(path))
+    if _is_missing(str(target)):
+        return FileProblem(shown(path), f"symbolic link to {shown(str(target))}, which does not exist", "skipped")
+    if any(target.is_relative_to(root) for root in roots):
         return None
-    if kind is None and not os.path.isdir(target):
-        return FileProblem(shown(path), f"no dataset by its name ({_KINDS_SHOWN})", "skipped")
-    return FileProblem(
-        shown(path), "symbolic link out of the folder, not followed: name its target to import it", "skipped"
-    )
+    reason = _LEADS_OUT if kind is not None or target.is_dir() else _NO_DATASET
+    return FileProblem(shown(path), reason, "skipped")

@@ -1,4 +1,4 @@
-"""What every reader hands its findings to: one place decides limits, domains, sources, repair, and counts what was found."""
+"""Takes what the readers find: one place decides on limits, domains, sources and repair, and counts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from mcai.formats import quarantine, repair
+from mcai.formats import quarantine
+from mcai.formats.damage import may_need_repair
 from mcai.formats.domains import default_domain
 from mcai.formats.fields import Fields, Json, Misfit
 from mcai.formats.model import STDIN_PATH, Container, ReadOptions, Record, Rejected, SourceFile, Span
@@ -85,19 +86,20 @@ class Intake:
     ) -> Rejected:
         """Reject an item that cannot be taken for what it is; one of ``raw`` and ``record`` keeps the original."""
         self.found += 1
-        domain = self._domain(None, inherited)
+        domain = self.domain(inherited)
         return Rejected(self.source(position), domain, reason, keys, None, record, raw)
 
     def container(self, metadata: Json, position: str, inherited: Inherited) -> Container:
         """Make the fields of a container into what is handed to the caller."""
-        return Container(f"{self._prefix}{position}", self._domain(None, inherited), metadata)
+        return Container(f"{self._prefix}{position}", self.domain(inherited), metadata)
 
-    def _domain(self, own: str | None, inherited: Inherited) -> str:
+    def domain(self, inherited: Inherited, own: str | None = None) -> str:
+        """Return the domain in effect: the forced one, the item's own, its container's, or its file's."""
         return self._forced_domain or clean_domain(own or "") or inherited.domain or self._default_domain
 
     def _misfit(self, obj: Json, misfit: Misfit, source: str, inherited: Inherited) -> Rejected:
         named = self.recogniser.domain_of(obj)
-        domain = self._domain(named[1] if named else None, inherited)
+        domain = self.domain(inherited, named[1] if named else None)
         hint = self.recogniser.hint(obj) if misfit.strength == 0 else None
         return Rejected(source, domain, misfit.reason, tuple(obj), hint, obj)
 
@@ -105,11 +107,13 @@ class Intake:
         self, obj: Json, fields: Fields, source: str, size_bytes: int, inherited: Inherited, forced: str | None
     ) -> Record | Rejected:
         metadata = fields.metadata
-        domain = forced or self._domain(fields.domain, inherited)
+        domain = forced or self.domain(inherited, fields.domain)
         if fields.domain_key is not None and fields.domain is not None and clean_domain(fields.domain) != domain:
             metadata.setdefault(fields.domain_key, fields.domain)
         content, response = fields.content, fields.response
-        if not fields.is_export and repair.may_need(content, response):
+        if not fields.is_export and may_need_repair(content, response):
+            from mcai.formats import repair  # only here: most files need none
+
             content, response = repair.repair(content, response, metadata)
         example = NewExample(
             content=content,
@@ -135,7 +139,7 @@ class Intake:
             if isinstance(fields, Fields):
                 return self._finish(obj, fields, mended.source, size_bytes, inherited, kept)
             reason = fields.reason
-        domain = kept or self._domain(None, inherited)
+        domain = kept or self.domain(inherited)
         keys, hint = (tuple(obj), self.recogniser.hint(obj)) if obj is not None else ((), None)
         return Rejected(mended.source, domain, reason, keys, hint, mended.original, mended.raw)
 

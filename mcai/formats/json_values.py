@@ -64,7 +64,8 @@ def check(raw: bytes, record: dict[str, Any]) -> None:
         record: a JSON object.
 
     Raises:
-        FaultError: a key stands twice, there is a NUL, it is nested too deep, has too many keys or an integer beyond 64 bits.
+        FaultError: a key stands twice, there is a NUL, it is nested too deep, has too many keys or an integer beyond 64
+            bits.
     """
     keys = survey(record)
     if len(_KEY_SIGN.findall(raw)) != keys:
@@ -106,6 +107,26 @@ def survey(value: Any) -> int:
     if keys > MAX_KEYS:
         raise FaultError(f"it has {keys:,} keys; a record may have {MAX_KEYS:,}")
     return keys
+
+
+def examine(value: Any) -> None:
+    """Look, in a value that did not come from JSON text, for what no record may hold.
+
+    Raises:
+        FaultError: there is a NUL, it is nested too deep, has too many keys or an integer beyond 64 bits.
+    """
+    survey(value)
+    if _holds_nul(value):
+        raise FaultError("it holds a NUL character")
+
+
+def is_clean(value: Any) -> bool:
+    """Tell whether `examine` finds nothing."""
+    try:
+        examine(value)
+    except FaultError:
+        return False
+    return True
 
 
 def _survey(value: Any, depth: int) -> int:
@@ -198,3 +219,13 @@ def _holds_surrogate(value: Any) -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+def object_or_text(text: str) -> Any:
+    """Return the object that a text spells as JSON, or the text itself when it spells none that can be taken."""
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return decode_record(text.encode("utf-8"))
+    except FaultError:
+        return text

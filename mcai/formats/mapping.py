@@ -15,7 +15,7 @@ def take(obj: Json, path: str) -> tuple[bool, Any]:
     """Remove what a path names from an object.
 
     Args:
-        obj: changed in place; nested objects on the way are replaced by copies, or left out when nothing else is in them.
+        obj: changed in place; nested objects on the way are replaced by copies, or left out when they get empty.
         path: a key, or keys joined by dots. The key as it stands comes first: ``query.text`` may be one key.
 
     Returns:

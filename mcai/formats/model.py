@@ -46,7 +46,7 @@ class FileProblem(Struct, frozen=True):
     path: str
     reason: str
     severity: Severity
-    """skipped: no dataset, nothing is lost. unsupported: named, but of no kind that is read. unreadable: cannot be read."""
+    """skipped: no dataset, nothing is lost. unsupported: named, but of no kind that is read. unreadable: it failed."""
 
 
 class ReadOptions(Struct, frozen=True):
@@ -81,6 +81,10 @@ class OpenFile:
         self._descriptor = descriptor
         self.size_bytes = os.fstat(descriptor).st_size
         self.close = weakref.finalize(self, os.close, descriptor)
+
+    def duplicate(self) -> int:
+        """Return a descriptor of the same file, for a library that wants one of its own; the caller closes it."""
+        return os.dup(self._descriptor)
 
     def read_at(self, offset: int, count: int) -> bytes:
         """Return up to ``count`` bytes; fewer only at the end of the file.

@@ -1,7 +1,7 @@
 """The quarantine line: how a rejected record is written down, and how it is read again once it was mended.
 
-    {"domain": ..., "source": ..., "reason": ..., "record": ...}        the original, a JSON value
-    {"domain": ..., "source": ..., "reason": ..., "raw_base64": "..."}  the original, where it is no JSON value
+{"domain": ..., "source": ..., "reason": ..., "record": ...}        the original, a JSON value
+{"domain": ..., "source": ..., "reason": ..., "raw_base64": "..."}  the original, where it is no JSON value
 """
 
 from __future__ import annotations
@@ -84,6 +84,9 @@ def open_line(line: Json) -> Mended:
     if "record" in line:
         inner = line["record"]
         if type(inner) is dict:
+            if inner.get("source") == source and inner.keys() <= synonyms.EXPORT_KEYS:
+                # It was an example already when it was refused: it comes back as one, field by field.
+                inner = {key: inner.get(key) for key in synonyms.EXPORT_KEYS}
             return Mended(source, domain, inner, original=inner)
         reason = f"'record' must be an object and is {columns.type_name(inner)}: mend it first"
         return Mended(source, domain, None, reason, original=inner)

@@ -7,6 +7,7 @@ next to nothing. No I/O, no limits, no domains: this module knows objects only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -44,6 +45,8 @@ class _Plan(Struct, frozen=True):
     emotion: tuple[str, ...]
     frequency: tuple[str, ...]
     date: tuple[str, ...]
+    text: tuple[str, ...]
+    """Where the text is, when the object stands for a text itself."""
     has_metadata: bool
 
 
@@ -53,8 +56,8 @@ class _Text(Struct, frozen=True):
     key: str
     text: str
     tier: int
-    rest: Json | None = None
-    """What else stands in the object that held the text."""
+    rest: Any = None
+    """What stays under the key: what else stands in the object that held the text, or a whole conversation."""
     response: str | None = None
     """The answer that came with it, when it is the question of a conversation."""
 
@@ -68,7 +71,8 @@ def _names(keys: Iterable[str], table: dict[str, tuple[int, int]]) -> tuple[str,
     return tuple(key for key, _ in _ranked(keys, table))
 
 
-def _make_plan(keys: tuple[str, ...]) -> _Plan:
+@lru_cache(_MAX_PLANS)  # bounded: there are objects whose keys are data
+def _plan(keys: tuple[str, ...]) -> _Plan:
     content = _ranked(keys, _CONTENT)
     return _Plan(
         firm=tuple(each for each in content if each[1] == FIRM),
@@ -79,6 +83,7 @@ def _make_plan(keys: tuple[str, ...]) -> _Plan:
         emotion=_names(keys, _EMOTION),
         frequency=_names(keys, _FREQUENCY),
         date=_names(keys, _DATE),
+        text=_names(keys, _TEXT_OBJECT),
         has_metadata=synonyms.METADATA in keys,
     )
 
@@ -88,7 +93,7 @@ def _as_text(key: str, value: Any, tier: int) -> _Text | None:
     if type(value) is str:
         return _Text(key, value, tier)
     if type(value) is dict:
-        for inner in _names(value, _TEXT_OBJECT):
+        for inner in _plan(tuple(value)).text:
             if type(value[inner]) is str:
                 rest = {name: each for name, each in value.items() if name != inner}
                 return _Text(key, value[inner], tier, rest or None)
@@ -101,7 +106,7 @@ def _wrong_type(key: str, value: Any) -> Misfit:
 
 
 def _first_text(candidates: Iterable[tuple[str, int]], rest: Json) -> _Text | Misfit | None:
-    """Return the best candidate that is not null; a firm one must hold text, a loose one without text is passed over."""
+    """Return the best candidate that is not null; a firm one must hold text, a loose one need not."""
     for key, tier in candidates:
         value = rest[key]
         if value is not None:
@@ -126,7 +131,7 @@ def _question(plan: _Plan, rest: Json) -> _Text | Misfit | None:
 
 
 def _loose_content(plan: _Plan, rest: Json, has_response: bool) -> _Text | Misfit | None:
-    """Return the best text under a loose name; a name that may hold a prompt and holds no text is the reason if there is none."""
+    """Return the best text under a loose name, or why what stands under one is no prompt."""
     misfit: Misfit | None = None
     for key, tier in plan.loose:
         value = rest[key]
@@ -190,12 +195,11 @@ def _strength(content: _Text, has_response: bool) -> int:
 
 
 class Recogniser:
-    """Reads objects as records, with what it has learned about their keys."""
+    """Reads objects as records."""
 
     def __init__(self, options: ReadOptions) -> None:
         self._content_path = options.content_key
         self._response_path = options.response_key
-        self._plans: dict[tuple[str, ...], _Plan] = {}
 
     def read(self, obj: Json) -> Fields | Misfit:
         """Return an object's columns, or why it is no record. The object itself is left as it is."""
@@ -204,7 +208,7 @@ class Recogniser:
         rest = obj.copy()
         content = _take_mapped(rest, self._content_path)
         response = _take_mapped(rest, self._response_path)
-        plan = self._plan(rest)
+        plan = _plan(tuple(rest))
         if response is None:
             response = _first_text(plan.response, rest)
         if content is None:
@@ -223,27 +227,18 @@ class Recogniser:
 
     def domain_of(self, obj: Json) -> tuple[str, str] | None:
         """Return the key and the name of the domain that an object names, whatever else it is."""
-        return next(((key, obj[key]) for key in self._plan(obj).domain if columns.name_of(obj[key])), None)
+        return next(((key, obj[key]) for key in _plan(tuple(obj)).domain if columns.name_of(obj[key])), None)
 
     def date_of(self, obj: Json) -> str | None:
         """Return the date that an object names, whatever else it is."""
-        return next((date for key in self._plan(obj).date if (date := columns.date_of(obj[key]))), None)
+        return next((date for key in _plan(tuple(obj)).date if (date := columns.date_of(obj[key]))), None)
 
     def hint(self, obj: Json) -> str | None:
         """Return the ``--map`` that would take an object which fits nothing."""
-        plan = self._plan(obj)
+        plan = _plan(tuple(obj))
         known = {*plan.domain, *plan.emotion, *plan.frequency, *plan.date, "id", "source"}
         response = next((key for key, tier in plan.response if _as_text(key, obj[key], tier)), None)
         return mapping.hint({key: value for key, value in obj.items() if key not in known}, response)
-
-    def _plan(self, obj: Json) -> _Plan:
-        keys = tuple(obj)
-        plan = self._plans.get(keys)
-        if plan is None:
-            if len(self._plans) >= _MAX_PLANS:  # objects whose keys are data: forget rather than grow
-                self._plans.clear()
-            plan = self._plans[keys] = _make_plan(keys)
-        return plan
 
 
 def _fields(plan: _Plan, rest: Json, content: _Text, response: _Text | None) -> Fields:
@@ -260,11 +255,22 @@ def _fields(plan: _Plan, rest: Json, content: _Text, response: _Text | None) -> 
     answer = content.response if response is None else response.text
     fields = Fields(content.text, answer, rest, _strength(content, answer is not None))
     if type(content.rest) is dict:
-        inner = content.rest
-        fields.emotion = _column(inner, _names(inner, _EMOTION), columns.name_of)
-        fields.frequency_hz = _column(inner, _names(inner, _FREQUENCY), columns.frequency_of)
-        if not inner:
-            del rest[content.key]
+        _read_inner(fields, content.key, content.rest)
+    _read_columns(plan, fields)
+    return fields
+
+
+def _read_inner(fields: Fields, key: str, inner: Json) -> None:
+    """Read the emotion and the frequency that stand beside the prompt in an object of its own."""
+    plan = _plan(tuple(inner))
+    fields.emotion = _column(inner, plan.emotion, columns.name_of)
+    fields.frequency_hz = _column(inner, plan.frequency, columns.frequency_of)
+    if not inner:
+        del fields.metadata[key]
+
+
+def _read_columns(plan: _Plan, fields: Fields) -> None:
+    rest = fields.metadata
     if plan.emotion and fields.emotion is None:
         fields.emotion = _column(rest, plan.emotion, columns.name_of)
     if plan.frequency and fields.frequency_hz is None:
@@ -276,7 +282,6 @@ def _fields(plan: _Plan, rest: Json, content: _Text, response: _Text | None) -> 
         fields.domain = rest.pop(fields.domain_key) if fields.domain_key is not None else None
     if plan.has_metadata:
         _merge_metadata(rest)
-    return fields
 
 
 def shown_keys(obj: Json) -> str:

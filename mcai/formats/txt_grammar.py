@@ -43,10 +43,6 @@ class Labels(Struct, frozen=True):
     answers: tuple[bytes, ...]
     """What may begin the answer; one element once the file has shown which it is."""
 
-    def names(self) -> tuple[str, str]:
-        """Return both as they are shown to people."""
-        return self.start.decode(), " or ".join(answer.decode() for answer in self.answers)
-
 
 def labels_at(line: bytes) -> Labels | None:
     """Return the labels that a line decides for its file, or None when it begins with no start label."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -99,8 +99,13 @@ class Catalog(Protocol):
             StoreFullError: the disk is full; nothing of the batch is stored.
         """
 
-    def edit(self, example_id: int, row: NewRow) -> StoredExample:
+    def edit(self, example_id: int, change: Callable[[StoredExample], NewRow]) -> StoredExample:
         """Replace the live version of one example; its id stays.
+
+        Args:
+            example_id: which one.
+            change: makes the new version of the present one, between which two no other write comes. One that equals
+                the present version changes nothing and makes no epoch.
 
         Raises:
             NotFoundError: no such live example.

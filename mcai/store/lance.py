@@ -23,12 +23,15 @@ os.environ.setdefault("LANCEDB_LOG", "error")
 import lancedb
 import numpy as np
 import pyarrow as pa
+import structlog
 from lancedb.expr import Expr, col, lit
 from lancedb.index import FTS, IvfSq
 from lancedb.query import MatchQuery
 
 from mcai.errors import DimensionMismatchError, IndexUnavailableError
 from mcai.store.base import Change, Filters, IndexFilter
+
+log = structlog.get_logger("lance")
 
 SENTINEL_ID = -1
 TEXT_COLUMNS = ("content", "response")
@@ -95,8 +98,9 @@ class LanceIndex:
                     index = cls(await database.open_table(name), dim)
                     if await index.applied_epoch() <= head_epoch:
                         return index
-                except (OSError, RuntimeError, ValueError):
-                    pass  # damaged: made anew below, from the catalog
+                    log.warning("index dropped: it is ahead of the catalog", table=name)
+                except (OSError, RuntimeError, ValueError) as error:
+                    log.warning("index dropped: it cannot be opened", table=name, cause=repr(error))
                 shutil.rmtree(folder / f"{name}.lance", ignore_errors=True)
             index = cls(await database.create_table(name, schema=_schema(dim)), dim)
             for column in TEXT_COLUMNS:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import typer
 
+from mcai.records import AddResult
 from mcai_cli import output
 from mcai_cli.connect import connect
 from mcai_cli.options import Json, NoStart, json_object
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _ONE = "One example"
 SHOWN_REASONS = 20
@@ -20,7 +22,7 @@ SHOWN_REASONS = 20
 @app.command()
 def add(
     stdin: Annotated[
-        Literal["-"] | None, typer.Argument(metavar="[-]", help="Read JSON lines from stdin, one example a line.")
+        Literal["-"] | None, typer.Argument(metavar="-", help="Read JSON lines from stdin, one example a line.")
     ] = None,
     content: Annotated[str | None, typer.Option(help="The prompt.", rich_help_panel=_ONE)] = None,
     response: Annotated[str | None, typer.Option(help="The answer.", rich_help_panel=_ONE)] = None,
@@ -28,7 +30,9 @@ def add(
         str | None, typer.Option(help="General by default; with - it overrides every line's own.")
     ] = None,
     emotion: Annotated[str | None, typer.Option(help="The emotion's name.", rich_help_panel=_ONE)] = None,
-    frequency_hz: Annotated[float | None, typer.Option(metavar="HZ", rich_help_panel=_ONE)] = None,
+    frequency_hz: Annotated[
+        float | None, typer.Option(metavar="HZ", help="Not negative.", rich_help_panel=_ONE)
+    ] = None,
     created_at: Annotated[str | None, typer.Option(metavar="DATE", help="ISO 8601.", rich_help_panel=_ONE)] = None,
     source: Annotated[str | None, typer.Option(help="Where it is from.", rich_help_panel=_ONE)] = None,
     metadata: Annotated[str | None, typer.Option(metavar="JSON", help="An object.", rich_help_panel=_ONE)] = None,
@@ -53,11 +57,7 @@ def add(
         "metadata": json_object(metadata, "--metadata"),
     }
     example = {name: value for name, value in given.items() if value is not None}
-    if stdin is None and content is None:
-        raise typer.BadParameter("give one example by --content, or JSON lines on stdin with -", param_hint="--content")
-    if stdin is not None and example.keys() - {"domain"}:
-        option = "--" + min(example.keys() - {"domain"}).replace("_", "-")
-        raise typer.BadParameter("it cannot be used together with -", param_hint=option)
+    _check(example, from_stdin=stdin is not None)
     client = connect(no_start)
     if stdin is None:
         done = client.add([example])
@@ -67,7 +67,21 @@ def add(
         done = add_lines(client, sys.stdin.buffer, domain)
     if json:
         output.print_json(done)
-        return
+    else:
+        _say(done)
+
+
+def _check(example: Mapping[str, Any], *, from_stdin: bool) -> None:
+    """Refuse what could be meant in two ways."""
+    beside = sorted(example.keys() - {"domain"})
+    if from_stdin and beside:
+        option = "--" + beside[0].replace("_", "-")
+        raise typer.BadParameter("it cannot be used together with -", param_hint=option)
+    if not from_stdin and "content" not in example:
+        raise typer.BadParameter("it is missing; or give JSON lines on stdin with -", param_hint="--content")
+
+
+def _say(done: AddResult) -> None:
     output.say(
         f"imported {done.imported:,}, duplicate {done.duplicate:,}, rejected {done.rejected:,}, epoch {done.epoch}"
     )

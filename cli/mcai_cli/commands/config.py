@@ -8,11 +8,11 @@ from mcai.paths import find_home
 from mcai_cli import output
 from mcai_cli.options import Json
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 @app.callback()
-def config() -> None:
+def config(json: Json = False) -> None:
     """Look at the settings."""
 
 

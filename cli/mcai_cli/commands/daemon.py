@@ -1,4 +1,4 @@
-"""``mcai daemon``: start, stop and look at the daemon. Nothing but ``start``, ``restart`` and ``run`` ever starts it."""
+"""``mcai daemon``: start, stop and look at the daemon. Only ``start``, ``restart`` and ``run`` start it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mcai.paths import Home, find_home
 from mcai_cli import exits, output
 from mcai_cli.options import Json
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 STOP_TIMEOUT_S = 30.0
 StopTimeout = Annotated[float, typer.Option("--timeout", metavar="S", help="Seconds to wait for its end.")]
 
 
 @app.callback()
-def daemon() -> None:
+def daemon(json: Json = False) -> None:
     """Start, stop and look at the daemon.
 
     Every other command starts it when it is absent: these are for looking, and for a fresh start.

@@ -10,7 +10,7 @@ from mcai_cli import output
 from mcai_cli.connect import connect
 from mcai_cli.options import Json, NoStart
 
-app = typer.Typer(invoke_without_command=True)
+app = typer.Typer(add_completion=False, invoke_without_command=True)
 
 
 @app.callback()

@@ -10,12 +10,12 @@ from mcai_cli import output
 from mcai_cli.connect import connect
 from mcai_cli.options import Json, NoStart
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def delete(
-    ids: Annotated[list[int], typer.Argument(metavar="ID...", help="Ids of examples, archived ones too.")],
+    ids: Annotated[list[int], typer.Argument(metavar="ID", help="Ids of examples, archived ones too.")],
     json: Json = False,
     no_start: NoStart = False,
 ) -> None:

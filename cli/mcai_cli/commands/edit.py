@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from mcai_cli import output
 from mcai_cli.connect import connect
 from mcai_cli.options import ExampleId, Json, NoStart, json_object
+from mcai_cli.suggest import did_you_mean
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
-Clearable = Literal["response", "emotion", "frequency_hz", "created_at", "metadata"]
+CLEARABLE = ("response", "emotion", "frequency_hz", "created_at", "metadata")
 
 
 @app.command()
@@ -27,7 +29,9 @@ def edit(
     metadata: Annotated[
         str | None, typer.Option(metavar="JSON", help="An object, in place of the present one.")
     ] = None,
-    clear: Annotated[list[Clearable] | None, typer.Option(help="Make this field empty; may be repeated.")] = None,
+    clear: Annotated[
+        list[str] | None, typer.Option(metavar="FIELD", help=f"Empty one of {', '.join(CLEARABLE)}; may be repeated.")
+    ] = None,
     json: Json = False,
     no_start: NoStart = False,
 ) -> None:
@@ -47,13 +51,20 @@ def edit(
     }
     changes: dict[str, Any] = {name: value for name, value in typed.items() if value is not None}
     for name in clear or []:
-        if name in changes:
-            raise typer.BadParameter(f"{name} cannot be set and cleared at once.", param_hint="--clear")
+        _check_clearable(name, changes)
         changes[name] = {} if name == "metadata" else None
     if not changes:
-        raise typer.BadParameter("name at least one field to change, for example --response.", param_hint="options")
+        raise typer.BadParameter("there is nothing to change; name a field, for example --response.")
     example = connect(no_start).edit(example_id, **changes)
     if json:
         output.print_json(example)
     else:
         output.say(f"changed {example.id} ({', '.join(sorted(changes))}), epoch {example.epoch}")
+
+
+def _check_clearable(name: str, changes: Mapping[str, Any]) -> None:
+    if name not in CLEARABLE:
+        meant = did_you_mean(name, CLEARABLE)
+        raise typer.BadParameter(f"'{name}' is not one of {', '.join(CLEARABLE)}.{meant}", param_hint="--clear")
+    if name in changes:
+        raise typer.BadParameter(f"{name} cannot be set and cleared at once.", param_hint="--clear")

@@ -14,7 +14,7 @@ from mcai_cli import output
 from mcai_cli.connect import connect
 from mcai_cli.options import Domains, EmotionName, Frequency, Json, NoStart, Since, Source, Until
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

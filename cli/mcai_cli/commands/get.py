@@ -8,7 +8,7 @@ from mcai_cli import output
 from mcai_cli.connect import connect
 from mcai_cli.options import ExampleId, Json, NoStart
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -14,15 +14,15 @@ from mcai_cli.connect import connect
 from mcai_cli.importing.engine import Options
 from mcai_cli.importing.engine import migrate as import_files
 from mcai_cli.importing.progress import Advance, watch
-from mcai_cli.importing.waiting import wait_for_index
+from mcai_cli.importing.waiting import index_epoch
 from mcai_cli.options import Json, NoStart, key_map
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def migrate(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders; - is stdin.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders; - is stdin.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would happen; write nothing.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Write nothing and exit 1 if any record would be rejected.")
@@ -55,10 +55,8 @@ def migrate(
         report = import_files(
             client, [str(path) for path in paths], Options(read, dry_run, strict), home=find_home(), advance=advance
         )
-        if report.totals.imported and not dry_run and not no_wait:
-            report.index_epoch = wait_for_index(client, report.epoch, advance)
-        else:
-            report.index_epoch = client.status().index_epoch
+        wait = report.totals.imported > 0 and not dry_run and not no_wait
+        report.index_epoch = index_epoch(client, report.epoch, advance, wait=wait)
     if json:
         output.print_json(report)
     else:

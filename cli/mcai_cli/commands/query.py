@@ -12,7 +12,7 @@ from mcai_cli import output
 from mcai_cli.connect import connect
 from mcai_cli.options import Domains, EmotionName, Frequency, Json, NoStart, Since, Source, Until
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 Format = Literal["table", "json", "jsonl", "csv"]
 HITS = 10
@@ -23,7 +23,7 @@ _PAGES = "Pages (without TEXT)"
 
 @app.command()
 def query(
-    text: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="What to look for.")] = None,
+    text: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="What to look for.")] = None,
     mode: Annotated[calls.Mode | None, typer.Option(help="Hybrid by default.", rich_help_panel=_SEARCH)] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the scores' parts.", rich_help_panel=_SEARCH)

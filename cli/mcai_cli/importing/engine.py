@@ -34,7 +34,7 @@ from mcai_cli.importing.quarantine import Quarantine
 from mcai_cli.importing.report import Report, Tally
 from mcai_cli.importing.seen import Seen
 from mcai_cli.importing.sending import Batch, Sender, Spool
-from mcai_cli.output import note
+from mcai_cli.output import counted, note
 
 if TYPE_CHECKING:
     from mcai.client.sync import Client
@@ -116,7 +116,10 @@ class _Run:
             bad, unreadable = self._tally.totals().rejected, self._tally.unreadable
             if bad or unreadable:
                 self._tally.refuse_all()
-                return f"nothing was written: {bad:,} records would be rejected, {unreadable:,} files cannot be read"
+                why = [counted(bad, "bad record")] * bool(bad) + [counted(unreadable, "unreadable file")] * bool(
+                    unreadable
+                )
+                return f"nothing was written because of {' and '.join(why)}"
             self._send(spool)
         return None
 

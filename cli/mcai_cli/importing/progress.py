@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -10,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from mcai.formats import Progress
-from mcai_cli.output import note
+from mcai_cli.output import counted, note
 
 LINE_EVERY_S = 10.0
 
@@ -72,9 +73,9 @@ def _watch_lines(advance: Advance) -> AbstractContextManager[None]:
 def line(advance: Advance, elapsed_s: float) -> str:
     """Return one line of progress: share, records, rate, remaining time."""
     if advance.indexing:
-        return f"migrate: indexing, {advance.to_index:,} rows to go"
-    rate = f"{advance.settled:,} records, {advance.settled / elapsed_s:,.0f}/s"
+        return f"migrate: indexing, {counted(advance.to_index, 'row')} to go"
+    rate = f"{counted(advance.settled, 'record')}, {advance.settled / elapsed_s:,.0f}/s"
     if not advance.total_bytes or not advance.done_bytes:
         return f"migrate: {rate}"
     share = min(advance.done_bytes / advance.total_bytes, 1.0)
-    return f"migrate: {share:.0%}, {rate}, about {elapsed_s * (1 / share - 1):.0f} s to go"
+    return f"migrate: {share:.0%}, {rate}, about {math.ceil(elapsed_s * (1 / share - 1))} s to go"

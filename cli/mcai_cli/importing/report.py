@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, Struct, UnsetType
 
 from mcai.formats import Rejected
+from mcai_cli.output import counted, encodable
 
 SHOWN_REJECTIONS = 100
 """So many rejections are in the document; all of them are in the quarantine file."""
@@ -59,7 +60,7 @@ class Report(Struct):
     refused: str | None = None
     """Why ``--strict`` wrote nothing."""
     index_epoch: int | None = None
-    """What the search index had taken in at the end."""
+    """What the search index had taken in at the end; None when it could not be asked."""
 
 
 class Tally:
@@ -85,13 +86,13 @@ class Tally:
         """Count a rejected record, and keep the first ones to be shown."""
         self.files[file].rejected += 1
         if len(self.rejections) < SHOWN_REJECTIONS:
-            self.rejections.append(Rejection(rejected.source, rejected.reason, rejected.keys, rejected.hint))
+            self.rejections.append(_shown(rejected))
 
     def refuse_all(self) -> None:
         """Count every record as rejected: what ``--strict`` makes of all of them when one is bad."""
         for file in self.files:
             if file.rejected and file.reason is UNSET:
-                file.reason = f"{file.rejected:,} of its records would be rejected"
+                file.reason = counted(file.rejected, "bad record")
             file.rejected = file.found
 
     def totals(self) -> Totals:
@@ -103,3 +104,9 @@ class Tally:
             sums.duplicate += file.duplicate
             sums.rejected += file.rejected
         return sums
+
+
+def _shown(rejected: Rejected) -> Rejection:
+    keys = tuple(encodable(key) for key in rejected.keys)
+    hint = encodable(rejected.hint) if rejected.hint else None
+    return Rejection(encodable(rejected.source), encodable(rejected.reason), keys, hint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
@@ -76,7 +76,7 @@ class Spool:
     """Batches in a nameless temporary file: what ``--strict`` reads before it sends anything."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="mcai-migrate-")
+        self._file = tempfile.TemporaryFile(prefix="mcai-migrate-")  # noqa: SIM115 - `close` ends it
 
     def put(self, batch: Batch) -> None:
         """Append a batch."""

@@ -14,8 +14,12 @@ MATCH_STYLE = "bold underline"
 
 # Words that are in nearly every text; marking them would hide the ones that matter.
 _COMMON = frozenset(
-    "a an and are as at be but by can do does for from had has have how i if in into is it its my not of on or our so that "
-    "the their them then there these they this to was we were what when where which who why will with you your".split()
+    (
+        *("a", "an", "and", "are", "as", "at", "be", "but", "by", "can", "do", "does", "for", "from", "had", "has"),
+        *("have", "how", "i", "if", "in", "into", "is", "it", "its", "me", "my", "not", "of", "on", "or", "our", "so"),
+        *("that", "the", "their", "them", "then", "there", "these", "they", "this", "to", "was", "we", "were", "what"),
+        *("when", "where", "which", "who", "why", "will", "with", "you", "your"),
+    )
 )
 _LEAD_CHARS = 60
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS} "
@@ -58,7 +62,7 @@ def excerpt(
     start = 0
     if match and match.start() > room - _LEAD_CHARS:
         start = text.rfind(" ", 0, match.start() - _LEAD_CHARS) + 1
-    window = text[start : start + 4 * room]
+    window = text[start : start + 2 * room]  # more than fits, so that a rest is noticed
     shown = marked((_ELLIPSIS if start else "") + window, pattern, style)
     lines = [line for line in shown.wrap(console, width) if line.plain.strip()]
     cut = start > 0 or len(window) < len(text) - start or len(lines) > max_lines

@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from mcai_cli.importing.report import FileReport, Report, Rejection, Totals
-from mcai_cli.output import clean, one_line
+from mcai_cli.importing.report import FileReport, Rejection, Report, Totals
+from mcai_cli.output import clean, counted, one_line
 from mcai_cli.show import console
 from mcai_cli.show.tables import table
 
 SHOWN = 10
 """Files with a remark, and rejections, that are printed."""
+_LONGEST_PLACE = 240
 
 
 def print_report(report: Report) -> None:
@@ -24,10 +25,10 @@ def print_report(report: Report) -> None:
     _print_counts(out, report)
     remarks = [f for f in report.files if f.reason is not UNSET]
     _print_some(out, "Files with a remark", [f"{f.path}: {f.reason}" for f in remarks], len(remarks))
-    if report.refused is None or report.rejections:
-        _print_rejections(out, report)
+    count = max(len(report.rejections), 0 if report.refused else report.totals.rejected)
+    _print_some(out, "Rejected", [_rejection(each) for each in report.rejections], count)
     if report.skipped:
-        out.print(Text(f"{report.skipped:,} other files are no datasets by their names.", style="dim"))
+        out.print(Text(f"Skipped {counted(report.skipped, 'other file')}: no datasets.", style="dim"))
     if report.refused:
         out.print(Text(f"--strict: {report.refused}", style="bold red"))
     elif report.quarantine:
@@ -64,14 +65,9 @@ def _row(name: str, sums: Totals, style: str = "") -> list[Text]:
     return [*cells, Text(f"{sums.rejected:,}", style=rejected_style)]
 
 
-def _print_rejections(out: Console, report: Report) -> None:
-    _print_some(out, "Rejected", [_rejection(each) for each in report.rejections], report.totals.rejected)
-
-
 def _rejection(each: Rejection) -> str:
-    keys = f"\n  keys: {', '.join(each.keys)}" if each.keys else ""
-    hint = f"\n  take it with: {each.hint}" if each.hint else ""
-    return f"{each.source}: {each.reason}{keys}{hint}"
+    hint = f"\n  take it with: {one_line(each.hint)}" if each.hint else ""
+    return f"{one_line(each.source)[:_LONGEST_PLACE]}: {one_line(each.reason)}{hint}"
 
 
 def _print_some(out: Console, title: str, lines: list[str], count: int) -> None:
@@ -79,7 +75,7 @@ def _print_some(out: Console, title: str, lines: list[str], count: int) -> None:
         return
     out.print(Text(f"{title}:", style="bold"))
     for line in lines[:SHOWN]:
-        out.print(Padding(Text(clean(line), overflow="fold"), (0, 0, 0, 2)))
+        out.print(Padding(Text(clean(line), overflow="fold"), (0, 0, 0, 2), expand=False))
     if count > SHOWN:
         out.print(Text(f"  and {count - SHOWN:,} more (--json names more)", style="dim"))
 

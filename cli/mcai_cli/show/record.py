@@ -10,8 +10,7 @@ from rich.text import Text
 
 from mcai.records import StoredExample
 from mcai_cli.output import clean, one_line
-from mcai_cli.show import console
-from mcai_cli.show.hits import headline
+from mcai_cli.show import console, headline
 
 
 def print_example(example: StoredExample) -> None:

@@ -6,6 +6,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from mcai.records import IndexInfo, Status
+from mcai_cli.output import counted
 from mcai_cli.show import console
 from mcai_cli.show.tables import facts
 
@@ -15,7 +16,7 @@ def print_status(status: Status) -> None:
     daemon = status.daemon
     grid = facts(
         [
-            ("examples", f"{status.examples:,} in {status.datasets:,} domains"),
+            ("examples", f"{status.examples:,} in {counted(status.datasets, 'domain')}"),
             ("epoch", f"{status.epoch:,}"),
             ("index", _index(status)),
             ("model", f"{status.index.model}, {status.index.dim} dimensions"),

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mcai.records import Dataset, Datasets, Emotion, Emotions, Example, Page
-from mcai_cli.output import clean, one_line
-from mcai_cli.show import console
+from mcai_cli.output import clean, counted, one_line
+from mcai_cli.show import console, headline
 
 _LONGEST_CELL = 400
 """Characters of a text that a one-line cell may look at: a text can have a million."""
@@ -68,8 +68,6 @@ def print_page(page: Page, *, full: bool) -> None:
 
 
 def _print_whole(example: Example) -> None:
-    from mcai_cli.show.hits import headline
-
     out = console()
     out.print(headline(example))
     out.print(Text(clean(example.content), style="bold", overflow="fold"))
@@ -86,8 +84,9 @@ def print_datasets(found: Datasets) -> None:
         return
     rows = [(d.domain, d.examples, d.version, _day(d.updated_at)) for d in found.datasets]
     made = table(["domain", ("examples", "right"), ("version", "right"), "updated"], rows)
+    made.columns[0].max_width = 36
     out.print(made)
-    out.print(Text(f"{len(found.datasets):,} domains, {found.total:,} examples", style="dim"))
+    out.print(Text(f"{counted(len(found.datasets), 'domain')}, {counted(found.total, 'example')}", style="dim"))
 
 
 def print_dataset(dataset: Dataset) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -130,7 +130,7 @@ class DuckCatalog:
                 transaction.store_answer(key, result)
             return result
 
-    def edit(self, example_id: int, row: NewRow) -> StoredExample:
+    def edit(self, example_id: int, change: Callable[[StoredExample], NewRow]) -> StoredExample:
         """Replace the live version of one example; see `Catalog.edit`."""
         with self._writing() as transaction:
             old = read.get(transaction.cursor, transaction.names, example_id, self._epoch)
@@ -138,6 +138,9 @@ class DuckCatalog:
                 state = "is archived" if old else "does not exist"
                 hint = "Restore it first: mcai archive restore" if old else "See: mcai query"
                 raise NotFoundError(f"example {example_id} {state}", hint=hint)
+            row = change(old)
+            if _is_already(old, row):
+                return old
             holder = transaction.holders([row]).get(0)
             if holder and holder[0] != example_id:
                 raise ConflictError(
@@ -166,8 +169,10 @@ class DuckCatalog:
             return result
 
     def get(self, example_id: int) -> StoredExample | None:
+        # The epoch first: the names that are read after it hold every domain that it knows.
+        epoch = self._epoch
         with self._reading() as cursor:
-            return read.get(cursor, self._names, example_id, self._epoch)
+            return read.get(cursor, self._names, example_id, epoch)
 
     def _dataset_ids(self, filters: Filters) -> list[int] | None:
         return self.dataset_ids(filters.domains) if filters.domains else None
@@ -225,6 +230,18 @@ class DuckCatalog:
     def close(self) -> None:
         with self._write_lock, engine_errors():
             self._connection.close()
+
+
+def _is_already(stored: StoredExample, row: NewRow) -> bool:
+    """Tell whether an example has in every field what an edit would give it."""
+    created_at = None if row.created_at is None else times.show(row.created_at)
+    metadata = msgspec.Raw(row.metadata_json.encode())
+    wanted = {
+        **{name: getattr(row, name) for name in ("domain", "content", "response", "emotion", "frequency_hz", "source")},
+        "created_at": created_at,
+    }
+    have = {name: getattr(stored, name) for name in wanted}
+    return wanted == have and msgspec.json.encode(stored.metadata) == msgspec.json.encode(metadata)
 
 
 def _place(

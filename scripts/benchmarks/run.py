@@ -1,0 +1,219 @@
+"""Runs what was asked for, size by size: fill a home, measure it, measure the peers, clean up."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import command, comparison, importing, pages, search, starting
+from benchmarks.corpus import PageStart, page_starts
+from benchmarks.figures import SIZES, TABLE_HEAD, Results, size_name
+from benchmarks.nearest import Nearest
+from benchmarks.peers.shared import Task
+from benchmarks.product import FAILURES, Daemon, Product, run, wait_until_idle
+from benchmarks.venv_entry import ROOT
+from benchmarks.workload import DOMAINS, SEED, language, queries, rows
+from mcai import __version__, catalogs
+from mcai.client import Client
+from mcai.embed.static import WordLlamaEmbedder
+from mcai.records import Example
+
+PARTS = ("P1", "P2", "P3", "P4", "P6")
+SEARCHED_UP_TO_ROWS = 100_000
+"""Above it only pages and the import are measured."""
+DEFAULT_JSON = ROOT / "bench-out" / "bench.json"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the benchmark.
+
+    Returns:
+        0 when all that was asked for was measured, whatever the figures are; 1 when something could not be.
+    """
+    options = _parse(arguments)
+    results = Results(_facts(arguments))
+    with tempfile.TemporaryDirectory(prefix="mcai-bench-") as name:
+        folder = Path(name)
+        print(f"bench: installing mcai {__version__} from its wheel into {folder}", file=sys.stderr)
+        product = Product.install(folder)
+        print(TABLE_HEAD)
+        for count in options.sizes:
+            _Size(product, folder / size_name(count), count, options, results).measure()
+    results.facts["load_average_after"] = os.getloadavg()
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    results.write(options.json)
+    _conclude(results, options.json)
+    return 1 if results.not_measured else 0
+
+
+class _Size:
+    """One corpus size: its home, and what is measured on it."""
+
+    def __init__(
+        self, product: Product, folder: Path, count: int, options: argparse.Namespace, results: Results
+    ) -> None:
+        self._product = product
+        self._folder = folder
+        self._count = count
+        self._options = options
+        self._results = results
+        self._home_dir = folder / "home"
+        self._speech = language(catalogs.sample_dir())
+        self._examples: list[Example] = []
+        self._starts: list[PageStart] = []
+        self._domain_starts: list[PageStart] = []
+        self._queries: list[str] = []
+        self._nearest: Nearest | None = None
+
+    def measure(self) -> None:
+        """Measure everything that was asked for; a part that fails does not stop the others."""
+        self._folder.mkdir(mode=0o700)
+        try:
+            with Daemon(self._product, self._home_dir) as daemon:
+                self._import(daemon)
+                self._survey(daemon)
+                self._measure_serving(daemon)
+            if self._asks("P3") and self._searched:
+                self._attempt("P3", self._measure_start)
+            if self._options.peers and self._searched:
+                self._measure_peers()
+        except FAILURES as error:
+            self._results.give_up(f"everything at {size_name(self._count)}", str(error))
+        finally:
+            shutil.rmtree(self._folder)
+
+    @property
+    def _searched(self) -> bool:
+        return self._count <= SEARCHED_UP_TO_ROWS
+
+    def _asks(self, part: str) -> bool:
+        return part in self._options.only
+
+    def _attempt(self, name: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except FAILURES as error:
+            self._results.give_up(f"{name} at {size_name(self._count)}", str(error))
+
+    def _import(self, daemon: Daemon) -> None:
+        path = self._folder / "examples.jsonl"
+        with path.open("w") as file:
+            file.writelines(json.dumps(each) + "\n" for each in rows(self._speech, self._count))
+        results = self._results if self._asks("P6") else Results({}, quiet=True)
+        importing.measure(self._product, daemon, path, self._count, results)
+        wait_until_idle(daemon.pid)
+
+    def _survey(self, daemon: Daemon) -> None:
+        """Learn what the home holds."""
+        take = self._examples.extend if self._searched else None
+        with Client(daemon.home_dir, start=False) as client:
+            self._starts = page_starts(client, take=take)
+            self._domain_starts = [start for domain in DOMAINS for start in page_starts(client, domain)]
+        if self._searched:
+            contents = [each.content for each in self._examples]
+            self._queries = queries(self._speech, contents)
+            embedder = WordLlamaEmbedder()
+            ids = [each.id for each in self._examples]
+            self._nearest = Nearest.of(ids, embedder.embed(contents), embedder.embed(self._queries))
+
+    def _measure_serving(self, daemon: Daemon) -> None:
+        results, count = self._results, self._count
+        if self._asks("P1"):
+            self._attempt("P1", lambda: pages.measure(daemon, count, self._starts, self._domain_starts, results))
+        nearest = self._nearest
+        if nearest is None:
+            return
+        if self._asks("P2"):
+            self._attempt("P2", lambda: search.measure(daemon, count, self._queries, nearest, results))
+        if self._asks("P4"):
+            self._attempt("P4", lambda: command.measure(self._product, daemon, count, self._queries[0], results))
+
+    def _measure_start(self) -> None:
+        start = self._starts[len(self._starts) // 2]
+        starting.measure(self._product, self._home_dir, self._count, start, self._queries[0], self._results)
+
+    def _measure_peers(self) -> None:
+        assert self._nearest is not None
+        task = Task(
+            folder=self._folder / "peers",
+            examples=self._examples,
+            nearest=self._nearest,
+            starts=self._starts,
+            domain_starts=self._domain_starts,
+        )
+        comparison.measure(task, self._results)
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description="Measure mcai against the goals of its design, on generated data; prints figures, asserts none.",
+    )
+    parser.add_argument(
+        "--sizes", type=_sizes, default=_sizes("10k,100k"), help="of 10k, 100k, 1m (pages and import only)"
+    )
+    parser.add_argument("--only", type=_parts, default=PARTS, help=f"of {','.join(PARTS)}")
+    parser.add_argument("--peers", action="store_true", help="datasette, chroma and PostgreSQL beside it")
+    parser.add_argument("--json", type=Path, default=DEFAULT_JSON, metavar="FILE", help=f"default: {DEFAULT_JSON}")
+    return parser.parse_args(arguments)
+
+
+def _sizes(text: str) -> list[int]:
+    names = text.lower().split(",")
+    unknown = [name for name in names if name not in SIZES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there is no size {unknown[0]!r}; sizes are {', '.join(SIZES)}")
+    return sorted(SIZES[name] for name in names)
+
+
+def _parts(text: str) -> list[str]:
+    names = text.upper().split(",")
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there is no part {unknown[0]!r}; parts are {', '.join(PARTS)}")
+    return names
+
+
+def _facts(arguments: Sequence[str]) -> dict[str, Any]:
+    cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "command": " ".join(["scripts/bench", *arguments]),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "mcai": __version__,
+        "commit": _commit(),
+        "seed": SEED,
+        "machine": {
+            "cpu": cpu[1] if cpu else platform.machine(),
+            "cores": os.cpu_count(),
+            "memory_gib": round(memory_bytes / 2**30, 1),
+            "python": platform.python_version(),
+            "system": platform.platform(),
+        },
+        "load_average_before": os.getloadavg(),
+    }
+
+
+def _commit() -> str:
+    try:
+        return run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]).strip()
+    except (OSError, RuntimeError):
+        return "unknown"
+
+
+def _conclude(results: Results, path: Path) -> None:
+    judged = [each for each in results.figures if each.met is not None]
+    met = sum(1 for each in judged if each.met)
+    print(f"\n{met} of {len(judged)} goals met; figures in {path}")
+    for name, reason in results.not_measured:
+        print(f"!! {name}: NOT MEASURED: {reason}")
