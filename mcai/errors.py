@@ -6,7 +6,7 @@
     |- DaemonError             DaemonNotRunningError, DaemonAlreadyRunningError, DaemonStartError,
     |                          VersionMismatchError, TimeoutExpiredError, ForbiddenError
     |- StoreError              NotFoundError, ConflictError, IdempotencyConflictError, SchemaVersionError,
-    |                          StoreUnavailableError, StoreFullError, EpochNotReachedError, IndexUnavailableError
+    |                          StoreUnavailableError (FatalStoreError), StoreFullError, EpochNotReachedError, IndexUnavailableError
     `- SourceError             PathNotFoundError, UnreadableFileError, UnsupportedFileError
 
 ``code`` is the only identity on the wire: the daemon sends ``{"error": {"code", "message", "hint"}}`` and the client
@@ -172,6 +172,13 @@ class StoreUnavailableError(StoreError):
     """The store is not ready."""
 
     code = "store_unavailable"
+
+
+class FatalStoreError(StoreUnavailableError):
+    """The database engine gave up; the daemon ends and has to be started anew."""
+
+    code = "store_fatal"
+    default_hint = "It starts by itself with the next command; what was acknowledged is kept."
 
 
 class StoreFullError(StoreError):

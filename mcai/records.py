@@ -16,6 +16,9 @@ MAX_RECORD_BYTES = 1 << 20
 MAX_BATCH_RECORDS = 5_000
 """One request may carry this many records; `Client.add` splits what is longer."""
 
+MAX_TOLD = 100
+"""So many different containers of one dataset are kept in its metadata; a file may have a million."""
+
 MAX_LIMIT = 1_000
 """The largest page and the largest number of hits."""
 

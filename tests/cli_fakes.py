@@ -112,7 +112,7 @@ class FakeClient:
         examples: Sequence[msgspec.Raw],
         *,
         key: str,
-        containers: Mapping[str, Mapping[str, Any]] | None = None,
+        containers: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
         dry_run: bool = False,
     ) -> AddResult:
         self._note("add_batch", key=key, dry_run=dry_run)

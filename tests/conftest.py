@@ -17,9 +17,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-from helpers import kill, log_of
+from helpers import PATIENCE_S, kill, log_of
 from mcai.client import Client, lifecycle
-from mcai.errors import McaiError
 from mcai.paths import Home, find_home
 
 hypothesis.settings.register_profile("mcai", deadline=None, print_blob=True)  # two shared cores: no test on time
@@ -36,6 +35,8 @@ def own_environment() -> Iterator[None]:
             patch.delenv(name)
         patch.setattr(socket.socket, "connect", _only_local(socket.socket.connect))
         yield
+    for child in lifecycle._children:
+        child.wait(PATIENCE_S)  # no daemon outlives the tests
 
 
 def _only_local(connect: Any) -> Any:
@@ -62,19 +63,15 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def temporary_home() -> Iterator[Home]:
-    """Yield a home that does not exist yet; whatever daemon it has at the end is stopped and the folder removed."""
+    """Yield a home that does not exist yet; the daemon that it has at the end is killed, the folder removed."""
     outer = Path(tempfile.mkdtemp(prefix="mcai-"))
     home = find_home(outer / "home")
     try:
         yield home
     finally:
-        try:
-            lifecycle.stop(home)
-        except McaiError:
+        if lifecycle.running(home):
             kill(home)
-            raise
-        finally:
-            shutil.rmtree(outer, ignore_errors=True)
+        shutil.rmtree(outer, ignore_errors=True)
 
 
 @pytest.fixture

@@ -137,7 +137,11 @@ def connect(home: Home, timeout_s: float = 10.0) -> socket.socket:
     """Return a connection to the home's socket."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(timeout_s)
-    connection.connect(str(home.socket_path))
+    try:
+        connection.connect(str(home.socket_path))
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

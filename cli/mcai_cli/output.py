@@ -37,9 +37,9 @@ def encodable(text: str) -> str:
     return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def unicode_path(path: str) -> str:
-    """Return a path as JSON can carry it: bytes of a file name that are no UTF-8 become ``\\xNN``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+def unicode_path(path: str | os.PathLike[str]) -> str:
+    """Return a path as JSON can carry it: bytes of a file name that are no UTF-8 appear as ``\\udcNN``."""
+    return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def print_json(document: Any) -> None:

@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from mcai.errors import McaiError
-from mcai.store.duck.connection import FatalStoreError
+from mcai.errors import FatalStoreError, McaiError
 from mcai.wire import EPOCH_HEADER
 from mcai_daemon import failures
 from mcai_daemon.guards import Guards

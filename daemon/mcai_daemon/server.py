@@ -35,6 +35,7 @@ EXIT_FATAL = os.EX_SOFTWARE
 DRAIN_S = 5
 """How long open requests may take once the daemon was told to stop."""
 READER_THREADS = 8
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Server(uvicorn.Server):
@@ -47,12 +48,11 @@ class _Server(uvicorn.Server):
             self.force_exit = self.should_exit
             self.should_exit = True
 
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        for number in STOP_SIGNALS:
+            signal.signal(number, stop)
+        # One that came while the store was opened is delivered now. The handlers stay: nothing may cut the cleanup off.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        yield
 
 
 def run(home: Home) -> int:
@@ -67,6 +67,8 @@ def run(home: Home) -> int:
         StoreError: the catalog cannot be opened.
     """
     os.umask(0o077)
+    # The socket answers a little before the server listens to signals: until then they wait.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     prepare(home)
     chosen = settings.load(home)
     logs.configure(chosen.text("log.level"))

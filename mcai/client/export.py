@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from mcai.errors import DaemonError
 from mcai.wire import EPOCH_HEADER
 
-CHUNK_BYTES = 1 << 18
 ROWS_HEADER = "mcai-rows"
 
 
 class ExportStream:
     """Iterate over it to its end; then ``rows``, ``bytes`` and ``sha256`` are whole."""
 
-    def __init__(self, read: Callable[[int], bytes], headers: Mapping[str, str]) -> None:
+    def __init__(self, chunks: Iterator[bytes], headers: Mapping[str, str]) -> None:
         self.epoch = int(headers.get(EPOCH_HEADER, 0))
         self.rows = int(headers.get(ROWS_HEADER, 0))
         """Known from the beginning."""
         self.bytes = 0
-        self._read = read
+        self._chunks = chunks
         self._hash = hashlib.sha256()
 
     @property
@@ -31,9 +29,9 @@ class ExportStream:
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            while chunk := self._read(CHUNK_BYTES):
+            for chunk in self._chunks:
                 self._hash.update(chunk)
                 self.bytes += len(chunk)
                 yield chunk
-        except (http.client.HTTPException, OSError) as error:
+        except OSError as error:
             raise DaemonError("the daemon went away in the middle of the export", hint="Run it again.") from error

@@ -47,7 +47,7 @@ def running(home: Home) -> Owner | None:
             except BlockingIOError:
                 return msgspec.json.decode(lock.read(), type=Owner)
             return None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except msgspec.DecodeError:
         # The owner has the lock and has not written its name yet.

@@ -1,10 +1,8 @@
-"""`Client`: http.client over the unix socket, one kept connection a thread. Imports nothing that is slow to import."""
+"""`Client`: one kept connection a thread over the unix socket. Imports nothing that is slow to import."""
 
 from __future__ import annotations
 
-import http.client
 import os
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,29 +10,14 @@ from typing import Any, TypeVar
 
 from mcai.client import lifecycle
 from mcai.client.export import ExportStream
+from mcai.client.http import Connection, Response
 from mcai.client.session import ATTEMPTS, Session, verb
 from mcai.errors import DaemonError, DaemonNotRunningError, TimeoutExpiredError
 from mcai.wire import Answer, Flow, Request, calls, error_of
 
 T = TypeVar("T")
 
-_GONE = (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError, http.client.CannotSendRequest)
-_ABSENT = (FileNotFoundError, ConnectionRefusedError)
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self.sock.settimeout(self.timeout)
-            self.sock.connect(self._path)
-        except BaseException:
-            self.close()
-            raise
+_ABSENT = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError)
 
 
 class Client:
@@ -95,11 +78,12 @@ class Client:
         except TimeoutError as error:
             self._drop()
             raise TimeoutExpiredError(f"no whole answer to {request.method} {request.path} in time") from error
-        except _GONE as error:
+        except ConnectionError as error:
             self._drop()
             raise DaemonError("the daemon went away in the middle of its answer", hint="Try again.") from error
-        answer = Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
-        return self.session.take(request, answer)
+        if not response.keeps_alive:
+            self._drop()
+        return self.session.take(request, Answer(response.status, response.headers, body))
 
     @contextmanager
     def export(self, *, format: str = "jsonl", **filters: Any) -> Iterator[ExportStream]:
@@ -111,12 +95,12 @@ class Client:
         query = {"format": format, **calls.filters(**filters)}
         response = self._open(Request("GET", "/v1/export", query))
         try:
-            headers = {name.lower(): value for name, value in response.getheaders()}
-            self.session.check_protocol(headers)
+            self.session.check_protocol(response.headers)
             if response.status >= 400:
-                raise error_of(Answer(response.status, headers, response.read()))
-            yield ExportStream(lambda size: response.read(size), headers)
+                raise error_of(Answer(response.status, response.headers, response.read()))
+            yield ExportStream(response.chunks(), response.headers)
         finally:
+            # It may have been left before its end.
             self._drop()
 
     def close(self) -> None:
@@ -129,17 +113,17 @@ class Client:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _open(self, request: Request) -> http.client.HTTPResponse:
+    def _open(self, request: Request) -> Response:
+        timeout_s = request.timeout_s or self.session.timeout_s
         for attempt in range(1, ATTEMPTS + 1):
-            connection = self._connection(request.timeout_s or self.session.timeout_s)
             try:
-                connection.request(
+                return self._connection(timeout_s).request(
                     request.method,
                     self.session.target(request),
-                    body=request.body,
-                    headers=self.session.headers(request),
+                    self.session.headers(request),
+                    request.body,
+                    timeout_s,
                 )
-                return connection.getresponse()
             except _ABSENT as error:
                 self._drop()
                 if not self.session.start:
@@ -148,28 +132,29 @@ class Client:
             except TimeoutError as error:
                 self._drop()
                 raise TimeoutExpiredError(f"no answer to {request.method} {request.path} in time") from error
-            except _GONE as error:
+            except ConnectionError as error:
                 # A kept connection that the daemon closed meanwhile, or a daemon that died under the request.
                 self._drop()
                 if attempt == ATTEMPTS or not request.repeatable:
                     raise DaemonError("the daemon went away before it answered", hint="Try again.") from error
+            except OSError as error:
+                self._drop()
+                raise DaemonError(
+                    f"the socket {self.session.home.socket_path} cannot be used: {error.strerror or error}",
+                    hint="Set MCAI_HOME to a folder of your own.",
+                ) from error
         raise DaemonNotRunningError("the daemon starts and ends at once", hint="Look at: mcai daemon logs")
 
-    def _connection(self, timeout_s: float) -> _UnixConnection:
-        kept: tuple[int, _UnixConnection] | None = getattr(self._local, "kept", None)
+    def _connection(self, timeout_s: float) -> Connection:
+        kept: tuple[int, Connection] | None = getattr(self._local, "kept", None)
         if kept is None or kept[0] != os.getpid():
             # A connection that was made before a fork belongs to the parent.
-            connection = _UnixConnection(str(self.session.home.socket_path), timeout_s)
-            self._local.kept = (os.getpid(), connection)
-            return connection
-        connection = kept[1]
-        connection.timeout = timeout_s
-        if connection.sock is not None:
-            connection.sock.settimeout(timeout_s)
-        return connection
+            kept = os.getpid(), Connection(str(self.session.home.socket_path), timeout_s)
+            self._local.kept = kept
+        return kept[1]
 
     def _drop(self) -> None:
-        kept: tuple[int, _UnixConnection] | None = getattr(self._local, "kept", None)
+        kept: tuple[int, Connection] | None = getattr(self._local, "kept", None)
         if kept is not None:
             kept[1].close()
             self._local.kept = None

@@ -56,7 +56,7 @@ class Knowledge:
         examples: Sequence[msgspec.Raw],
         *,
         key: Key | None,
-        containers: Mapping[str, Mapping[str, Any]],
+        containers: Mapping[str, Sequence[Mapping[str, Any]]],
         dry_run: bool,
     ) -> AddResult:
         """Check and store a batch; see `Catalog.add`."""

@@ -14,12 +14,13 @@ from msgspec import Struct
 from mcai.formats import json_values
 from mcai.formats.fields import Json
 from mcai.formats.json_scan import BLANK, STRING, measure, skip_blanks, skip_value
-from mcai.formats.model import MAX_DEPTH, MAX_KEYS
+from mcai.formats.model import MAX_KEYS
 from mcai.formats.window import CHUNK_BYTES, Window
 
 SAMPLE_ITEMS = 8
 """How many elements of a list are looked at to tell what the list holds."""
 
+_SKETCH_DEPTH = 10
 _FIELD_BYTES = 1 << 16
 _BUDGET_BYTES = 2 << 20
 _HEAD = re.compile(BLANK + rb",?" + BLANK + rb"(" + STRING + rb")" + BLANK + rb":" + BLANK)
@@ -101,7 +102,7 @@ def _end_of_small(window: Window, at: int) -> int | None:
 
 def _sample(window: Window, at: int, whole: Outline, depth: int) -> Any:
     first = window.byte(at)
-    if depth >= MAX_DEPTH or whole.budget_bytes < _FIELD_BYTES:
+    if depth >= _SKETCH_DEPTH or whole.budget_bytes < _FIELD_BYTES:
         return {} if first == b"{" else [] if first == b"[" else _UNKNOWN
     if first == b"{":
         inner = Outline({}, set())

@@ -12,6 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from mcai.formats.json_values import is_beginning
+from mcai.formats.model import MAX_DEPTH
 from mcai.formats.window import Window
 
 STRING = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
@@ -43,6 +44,8 @@ _WORD = re.compile(rb'[^\s,\[\]{}"]*+')
 
 _QUOTE, _OPENERS, _CLOSER_OF = 0x22, b"{[", {0x7D: 0x7B, 0x5D: 0x5B}
 _BACKSLASH, _NEWLINE, _BRACE, _BRACKET = 0x5C, 0x0A, 0x7B, 0x5B
+# Far beyond what a record may have, so that what is deeper need not be looked into.
+_DEEP = 4 * MAX_DEPTH
 _MAX_OPEN = 1 << 16
 _DOUBTFUL_BYTES = 1 << 16
 
@@ -50,8 +53,8 @@ _DOUBTFUL_BYTES = 1 << 16
 class Extent(Struct, frozen=True):
     """How far a value reaches."""
 
-    state: Literal["whole", "long", "torn"]
-    """whole: it ends at ``end``. long: so far it is JSON, and beyond the bound. torn: it is broken at ``end``."""
+    state: Literal["whole", "long", "deep", "torn"]
+    """whole: it ends at ``end``. long, deep: so far it is JSON, and beyond a bound. torn: it is broken at ``end``."""
     end: int
 
 
@@ -70,6 +73,8 @@ def measure(window: Window, at: int, bound_bytes: int | None, *, by_line: bool =
         pos, done = _step(window, pos, open_brackets, by_line=by_line, is_skipping=bound_bytes is None)
         if done is not None:
             return Extent(done, pos)
+        if bound_bytes is not None and len(open_brackets) > _DEEP:
+            return Extent("deep" if is_beginning(window.data[at - window.base : pos - window.base]) else "torn", pos)
         length = window.end - at
         if bound_bytes is not None and length > bound_bytes:
             return Extent("long", pos)
@@ -106,8 +111,8 @@ def _step(
                     at = run.end()
                     continue
             open_brackets.append(byte)
-            if len(open_brackets) > _MAX_OPEN:
-                return base + at, "torn"
+            if len(open_brackets) > (_MAX_OPEN if is_skipping else _DEEP):
+                return base + at + 1, "torn" if is_skipping else None
         else:
             if not open_brackets or open_brackets.pop() != _CLOSER_OF[byte]:
                 return base + at, "torn"

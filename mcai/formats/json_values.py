@@ -20,7 +20,7 @@ _skim = msgspec.json.Decoder(msgspec.Raw).decode
 # Every key is followed by a colon, so this counts the keys and, seldom, a quotation inside a text as well.
 _KEY_SIGN = re.compile(rb'"[ \t\r\n]*:')
 _NUL_SIGN = b"\\u0000"
-_UNFINISHED_NUMBER = re.compile(rb"[-+.eE0-9]+\Z")
+_NUMBER_BYTES = b"-+.eE0123456789"
 # A text is matched only to be stepped over; its closing quote may be missing, so that no byte is looked at twice.
 _TEXT_OR_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|([\[{])|[\]}]', re.DOTALL)
 _INT64_MIN, _UINT64_MAX = -(1 << 63), (1 << 64) - 1
@@ -89,7 +89,7 @@ def decode_record(raw: bytes) -> Any:
 def is_beginning(raw: bytes) -> bool:
     """Tell whether the bytes are the beginning of a JSON value that goes on, rather than broken JSON."""
     try:
-        _skim(_UNFINISHED_NUMBER.sub(b"", raw))
+        _skim(raw.rstrip(_NUMBER_BYTES))  # a number that is cut off may look broken
     except msgspec.DecodeError as error:
         return "truncated" in str(error)
     except RecursionError:

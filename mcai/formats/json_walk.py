@@ -178,19 +178,18 @@ class Walker:
         verdict = self._judge.judge(obj, self._intake.recogniser.read(obj), spot.role)
         if verdict is Verdict.CONTAINER and not quarantine.is_quarantine_line(obj):
             return (yield from self._container(at, sketch, spot))
-        end: int | None = None
-        if extent.state == "long":
-            reason, end = TOO_LARGE, skip_value(window, at)
-            window.rewind(mark)
+        end: int | None
+        if extent.state in ("long", "deep"):
+            reason = TOO_LARGE if extent.state == "long" else json_values.TOO_DEEP
+            end = skip_value(window, at)
         elif fault is not None:
             reason = self._reason(at, fault)
             end = (next_item(window, at, spot.like, extent.end) if fault.is_syntax else None) or extent.end
         else:
             reason = self._torn_reason(mark, extent.end)
-            end = next_line(window, at, extent.end) if spot.is_line else None
-        if end is None:
-            end = next_item(window, at, spot.like)
-            reason = reason if end is not None else f"line {mark.line}: the file ends inside this record"
+            end = next_line(window, at, extent.end) if spot.is_line else next_item(window, at, spot.like)
+            if end is None or (end == extent.end and not window.byte(end)):
+                reason = f"{mark.place}: the file ends inside this record"
         if verdict is Verdict.RECORD or spot.role.is_item:
             yield self._refuse(mark, end or window.end, reason, spot, tuple(obj))
         else:

@@ -47,7 +47,7 @@ def hint(obj: Json, response_key: str | None) -> str | None:
         obj: without the keys that are known to be something else.
         response_key: the key that is known to hold the response, if any.
     """
-    texts = [path for path in _texts(obj) if path != response_key and _MAPPABLE.fullmatch(path)]
+    texts = _texts({key: value for key, value in obj.items() if key != response_key})
     if not texts:
         return None
     named = [f"content={texts[0]}"]
@@ -65,4 +65,4 @@ def _texts(obj: Json) -> list[str]:
         for inner, text in value.items()
         if type(text) is str and text.strip()
     ]
-    return found or nested
+    return [path for path in found if _MAPPABLE.fullmatch(path)] or [path for path in nested if _MAPPABLE.fullmatch(path)]

@@ -25,7 +25,7 @@ _MEANT = re.compile(
     | \\n(?:[+?|]|\*(?![*\s])|\{\d)           # a quantifier
     | [\[(|^?]\\n(?!\x20\x20|\\n|[A-Z0-9*]) | \\n[\]|](?=[+*?{|\])])  # a class or a group of a regular expression
     | \\n(?:abla|eq|u|e|i|ot|ewline|ewcommand|oindent|leq|geq|ewpage|earrow|otin|ormalsize|ewtheorem)(?![A-Za-z])
-    | \[[^\]\s]*-[^\]\s]*\]\\n                  # after a class: [a-z]\n
+    | \[[^\]\s]{0,40}-[^\]\s]{0,40}\]\\n                  # after a class: [a-z]\n
     | (?:^|(?<=\S\s))(?:\\n)+(?!\\n|\x20\x20)(?=[ .,;:!?)]|$)  # a word of its own: "use \n to break a line"
     | \\n[.,;:!?'"`](?!`)                       # the end of a quotation or of a sentence about it
     """,
@@ -46,7 +46,7 @@ _BROKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_ABOUTBREAKS = re.compile(r"new-?line|line[ -]?(?:break|feed)|backslash|escape|regex|regular expression", re.IGNORECASE)
+_ABOUT_BREAKS = re.compile(r"new-?line|line[ -]?(?:break|feed)|backslash|escape|regex|regular expression", re.IGNORECASE)
 _QUOTE = re.compile(r"""\\n|(?<!\w)[fbruFBRU]{0,2}'|'(?!\w)|"|`+""")
 
 
@@ -61,19 +61,19 @@ def repair(content: str, response: str | None, metadata: dict[str, Any]) -> tupl
     Returns:
         Both texts, each repaired or as it was.
     """
-    if TEXT_AS_READ in metadata:
+    if TEXT_AS_READ in metadata or _is_too_much(content, response):
         return content, response
     repaired = {"content": repair_text(content), "response": response if response is None else repair_text(response)}
     as_read = {"content": content, "response": response}
     changed = {name: text for name, text in as_read.items() if text is not None and repaired[name] != text}
-    if not changed or _is_too_much(content, response):
+    if not changed:
         return content, response
     metadata[TEXT_AS_READ] = changed
     return repaired["content"] or content, repaired["response"]
 
 
 def _is_too_much(content: str, response: str | None) -> bool:
-    """A record that carries its texts twice must stay within its limit."""
+    """A record that carries its texts twice must stay within its limit; and what is longer is no damaged sentence."""
     return 4 * (len(content) + len(response or "")) > MAX_RECORD_BYTES // 2
 
 
@@ -110,7 +110,7 @@ def _repair_breaks(text: str) -> str:
     if BREAK not in text or "\n" in text:
         return text
     body = text.removesuffix("\\")  # what some tools leave where they cut a text at an escaped quote
-    if not _BROKEN.search(body) or _MEANT.search(body) or _ABOUTBREAKS.search(body) or _is_quoted(body):
+    if not _BROKEN.search(body) or _MEANT.search(body) or _ABOUT_BREAKS.search(body) or _is_quoted(body):
         return text
     return body.replace(BREAK, "\n") + text[len(body) :]
 

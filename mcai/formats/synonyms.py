@@ -86,7 +86,7 @@ FREQUENCY: Final = (
 )
 DATE: Final = (
     *("created_at", "timestamp", "generated_at", "date", "created", "created_on", "date_created", "creation_date"),
-    *("datetime", "date_time", "created_time", "recorded_at", "logged_at", "written_at", "published_at", "published"),
+    *("datetime", "created_time", "recorded_at", "logged_at", "written_at", "published_at", "published"),
     *("added", "added_at", "date_added", "time", "last_updated", "updated_at", "updated", "modified_at", "modified"),
 )
 

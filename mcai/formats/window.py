@@ -19,6 +19,11 @@ class Mark(Struct, frozen=True):
     line: int
     line_start: int
 
+    @property
+    def place(self) -> str:
+        """Return it as people name it, with a column in bytes."""
+        return f"line {self.line}, column {self.offset - self.line_start + 1}"
+
 
 class Window:
     """The bytes from ``base`` up to ``end`` of a file, moved on by `more`."""

@@ -89,7 +89,7 @@ class Catalog(Protocol):
         rows: Sequence[NewRow | Rejection],
         *,
         key: Key | None = None,
-        containers: Mapping[str, Mapping[str, Any]] | None = None,
+        containers: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
         dry_run: bool = False,
     ) -> AddResult:
         """Store a batch in one epoch; a batch that changes nothing makes none.

@@ -178,7 +178,7 @@ def add_batch(
     examples: Sequence[msgspec.Raw],
     *,
     key: str,
-    containers: Mapping[str, Mapping[str, Any]] | None = None,
+    containers: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     dry_run: bool = False,
 ) -> Flow[AddResult]:
     """Add one batch; what `add` and ``mcai migrate`` are made of.
@@ -186,7 +186,8 @@ def add_batch(
     Args:
         examples: at most `records.MAX_BATCH_RECORDS`, each a `NewExample` as JSON.
         key: makes a retry harmless; the same key with another body is an error.
-        containers: metadata for datasets, by domain; it is merged into what they have.
+        containers: what the containers of the examples say of their datasets, by domain; it is merged into what those
+            have. A domain without examples is passed over.
         dry_run: tell what would become of them and change nothing.
     """
     body = _json({"examples": examples, "containers": containers or {}, "dry_run": dry_run})

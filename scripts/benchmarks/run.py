@@ -49,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         print(TABLE_HEAD)
         for count in options.sizes:
             _Size(product, folder / size_name(count), count, options, results).measure()
+        pages.compare_sizes(options.sizes, results)
     results.facts["load_average_after"] = os.getloadavg()
     options.json.parent.mkdir(parents=True, exist_ok=True)
     results.write(options.json)

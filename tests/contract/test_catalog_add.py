@@ -134,7 +134,7 @@ class TestAdd(CatalogContract):
         batch: list[NewRow | Rejection] = [row("a"), row("b"), Rejection("bad"), row("b")]
         key = Key("k", b"body")
 
-        dry = catalog.add(batch, key=key, containers={"physics": {"title": "x"}}, dry_run=True)
+        dry = catalog.add(batch, key=key, containers={"physics": [{"title": "x"}]}, dry_run=True)
 
         assert (dry.imported, dry.duplicate, dry.rejected, dry.epoch) == (1, 2, 1, 1)
         assert ids_of(catalog) == [1] and catalog.epoch == 1 and catalog.datasets()[0].metadata == {}
@@ -214,23 +214,23 @@ class TestContainers(CatalogContract):
 
     def test_metadata_is_kept_with_the_dataset(self, catalog: Catalog) -> None:
         """Container fields of the batch that made the dataset are its metadata, in the same epoch."""
-        catalog.add([row("a")], containers={"physics": {"title": "Light", "tags": ["x"]}})
+        catalog.add([row("a")], containers={"physics": [{"title": "Light", "tags": ["x"]}]})
 
         [dataset] = catalog.datasets()
         assert dataset.metadata == {"title": "Light", "tags": ["x"]} and dataset.version == catalog.epoch == 1
 
     def test_merging_twice_changes_nothing(self, catalog: Catalog) -> None:
         """The same container again makes no epoch."""
-        told = {"physics": {"title": "Light"}}
+        told = {"physics": [{"title": "Light"}]}
         catalog.add([row("a")], containers=told)
 
         assert catalog.add([row("a")], containers=told).epoch == 1
 
     def test_disagreeing_container_is_kept_beside_the_first(self, catalog: Catalog) -> None:
         """The first value of a key stays, the other one is kept once in the list ``also``."""
-        catalog.add([row("a")], containers={"physics": {"title": "Light"}})
+        catalog.add([row("a")], containers={"physics": [{"title": "Light"}]})
         for _ in range(2):
-            catalog.add([row("a")], containers={"physics": {"title": "Waves", "year": 1900}})
+            catalog.add([row("a")], containers={"physics": [{"title": "Waves", "year": 1900}]})
 
         [dataset] = catalog.datasets()
         assert dataset.metadata == {"title": "Light", "year": 1900, "also": [{"title": "Waves"}]}
@@ -238,5 +238,5 @@ class TestContainers(CatalogContract):
 
     def test_container_of_an_unknown_domain_makes_no_dataset(self, catalog: Catalog) -> None:
         """Metadata alone does not bring a domain into being."""
-        assert catalog.add([], containers={"nowhere": {"title": "x"}}).epoch == 0
+        assert catalog.add([], containers={"nowhere": [{"title": "x"}]}).epoch == 0
         assert catalog.datasets() == []

@@ -92,7 +92,7 @@ class TestChanges(CatalogContract):
     def test_metadata_alone_moves_the_epoch(self, catalog: Catalog) -> None:
         """An epoch that touched no row leads the index on with nothing to do."""
         catalog.add(numbered(1))
-        catalog.add([], containers={"physics": {"title": "x"}})
+        catalog.add([], containers={"physics": [{"title": "x"}]})
 
         change = catalog.changes(1, 100)
 

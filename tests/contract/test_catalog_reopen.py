@@ -29,7 +29,7 @@ def _execute(path: Path, sql: str) -> None:
 def test_everything_is_there_again(path: Path) -> None:
     """Rows, epochs, old versions, domains and counts outlive the process."""
     first = DuckCatalog(path, [CALM])
-    first.add(numbered(3), containers={"physics": {"title": "x"}})
+    first.add(numbered(3), containers={"physics": [{"title": "x"}]})
     edit(first, 1, row("edited", domain="other", metadata={"k": [1]}))
     first.delete([2])
     datasets, edited = first.datasets(), first.get(1)

@@ -85,7 +85,7 @@ def test_container_fields_travel_with_the_records(home: Path, folder: Path) -> N
     text = {"domain": "brain", "description": "waves", "examples": [{"query": "a", "response": "b"}]}
     (folder / "a.json").write_text(json.dumps(text))
     [batch] = batches(mcai("migrate", str(folder)))
-    assert batch["containers"]["brain"]["description"] == "waves"
+    assert batch["containers"]["brain"][0]["description"] == "waves"
 
 
 def test_rejected_records_are_kept_for_their_owner_alone(home: Path, folder: Path) -> None:
@@ -185,9 +185,10 @@ def test_ten_thousand_files_fit_a_screen(home: Path, folder: Path) -> None:
         (folder / f"{number}.csv").write_text("")
     ran = mcai("migrate", str(folder))
     lines = ran.stdout.splitlines()
-    assert len(lines) < 100 and max(map(len, lines)) <= 80
+    assert len(lines) < 100
+    assert max(len(line) for line in lines if not line.endswith(".jsonl") or " " in line) <= 80
     assert "json list" in ran.stdout and "900" in ran.stdout and "--map content=" in ran.stdout
-    assert "quarantine" in ran.stdout
+    assert "in quarantine" in ran.stdout and any("/quarantine/migrate-" in line for line in lines)
 
 
 def test_a_terminal_gets_a_bar_and_a_pipe_does_not(home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

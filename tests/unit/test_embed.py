@@ -48,12 +48,18 @@ def test_likeness_means_something(wordllama: Embedder) -> None:
     assert asked @ near > asked @ far
 
 
-@pytest.mark.parametrize("text", ["", " \n\t"])
-def test_text_without_meaning_has_no_vector(wordllama: Embedder, text: str) -> None:
-    """All zeros, never NaN: there is nothing to compare, and its neighbours are not touched."""
-    vectors = wordllama.embed(["calm", text])
+@pytest.mark.parametrize("text", ["", " \n\t", "\u200b", "!?", "👋"])
+def test_text_without_words_does_no_harm(wordllama: Embedder, text: str) -> None:
+    """A vector of length 1 or none at all, never NaN, and its neighbours are not touched."""
+    before, vector, after = wordllama.embed(["calm", text, "calm"])
 
-    assert not vectors[1].any() and np.linalg.norm(vectors[0]) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(vector) == pytest.approx(1 if vector.any() else 0, abs=1e-5)
+    assert np.array_equal(before, after) and np.linalg.norm(before) == pytest.approx(1, abs=1e-5)
+
+
+def test_empty_text_has_no_vector(wordllama: Embedder) -> None:
+    """All zeros: there is nothing to compare."""
+    assert not wordllama.embed([""]).any()
 
 
 def test_long_text_among_short_ones_costs_little(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def logs(
     path = find_home().log_path
     last = logfile.tail(path, lines)
     if json and not follow:
-        output.print_json({"ok": True, "path": output.unicode_path(str(path)), "lines": last.lines})
+        output.print_json({"ok": True, "path": output.unicode_path(path), "lines": last.lines})
         return
     logfile.show(last.lines, json)
     if follow:
@@ -104,7 +104,7 @@ def logs(
 
 def _places(home: Home) -> dict[str, str]:
     places = {"home": home.dir, "socket": home.socket_path, "log": home.log_path}
-    return {name: output.unicode_path(str(path)) for name, path in places.items()}
+    return {name: output.unicode_path(path) for name, path in places.items()}
 
 
 def _report(home: Home, word: str, json: bool) -> None:

@@ -56,7 +56,7 @@ def export(
             return
         target = save(stream, file)
     result = ExportResult(
-        path=output.unicode_path(str(target)),
+        path=output.unicode_path(target),
         format=format,
         rows=stream.rows,
         bytes=stream.bytes,

@@ -27,18 +27,19 @@ from mcai.formats import (
     read,
 )
 from mcai.paths import Home
-from mcai.records import AddResult, NewExample
+from mcai.records import MAX_TOLD, AddResult, NewExample
 from mcai.wire import calls
 from mcai_cli.importing.progress import Advance
 from mcai_cli.importing.quarantine import Quarantine
 from mcai_cli.importing.report import Report, Tally
 from mcai_cli.importing.seen import Seen
 from mcai_cli.importing.sending import Batch, Sender, Spool
-from mcai_cli.output import counted, note
+from mcai_cli.output import counted, note, unicode_path
 
 if TYPE_CHECKING:
     from mcai.client.sync import Client
 
+NO_REASON = "the daemon gives no reason"
 _RUN_AGAIN = "Run the same command again: what was imported will be met as duplicates."
 
 
@@ -82,7 +83,8 @@ class _Run:
         self._tally = Tally()
         self._quarantine = Quarantine(home, self._id, times.now())
         self._seen = Seen()
-        self._containers: dict[str, dict[str, Any]] = {}
+        self._containers: dict[str, list[dict[str, Any]]] = {}
+        """What the containers of whole files say of their datasets; sent with or after those files' last examples."""
         self._open: deque[int] = deque()
         """The file of each example that was read and is in no batch yet."""
 
@@ -101,7 +103,7 @@ class _Run:
             files=self._tally.files,
             totals=self._tally.totals(),
             epoch=self._epoch,
-            quarantine=str(path) if path else None,
+            quarantine=unicode_path(path) if path else None,
             rejections=self._tally.rejections,
             skipped=self._tally.skipped,
             unreadable=self._tally.unreadable,
@@ -113,15 +115,24 @@ class _Run:
         with closing(Spool()) as spool:
             for batch in self._batches(files, self._tally.reject):
                 spool.put(batch)
+            if not self._tally.totals().rejected and not self._tally.unreadable:
+                self._foresee(spool)
             bad, unreadable = self._tally.totals().rejected, self._tally.unreadable
             if bad or unreadable:
                 self._tally.refuse_all()
-                why = [counted(bad, "bad record")] * bool(bad) + [counted(unreadable, "unreadable file")] * bool(
-                    unreadable
-                )
-                return f"nothing was written because of {' and '.join(why)}"
+                counts = ((bad, "bad record"), (unreadable, "unreadable file"))
+                why = " and ".join(counted(count, noun) for count, noun in counts if count)
+                return f"nothing was written because of {why}"
             self._send(spool)
         return None
+
+    def _foresee(self, spool: Spool) -> None:
+        """Count what the daemon would reject."""
+        for batch in spool:
+            done = self._client.add_batch(batch.examples, key=f"{self._id}/foresee/{batch.number}", dry_run=True)
+            for item, raw, number in zip(done.results, batch.examples, batch.files, strict=True):
+                if item.status == "rejected":
+                    self._tally.reject(number, _as_rejected(raw, item.reason or NO_REASON))
 
     def _batches(
         self, files: Sequence[SourceFile | FileProblem], reject: Callable[[int, Rejected], None]
@@ -129,7 +140,7 @@ class _Run:
         number = 0
         for number, raw in enumerate(calls.batches(self._examples(files, reject)), 1):
             yield self._batch(number, raw)
-        if self._containers:  # found behind the last record
+        if self._containers and not self._options.dry_run:  # found behind the last record
             yield self._batch(number + 1, [])
 
     def _batch(self, number: int, examples: list[msgspec.Raw]) -> Batch:
@@ -152,6 +163,7 @@ class _Run:
         number = self._tally.add_file(file.path)
         report = self._tally.files[number]
         self._advance.current = progress = Progress()
+        told: list[Container] = []
         for event in read(file, self._options.read, progress):
             match event:
                 case Record(example):
@@ -161,12 +173,17 @@ class _Run:
                 case Rejected():
                     report.found += 1
                     reject(number, event)
-                case Container(_, domain, metadata):
-                    self._containers.setdefault(domain, {}).update(metadata)
+                case Container():
+                    if len(told) <= MAX_TOLD:
+                        told.append(event)
                 case FileSummary(shape, _, reason, unreadable):
                     report.shape = shape
                     report.reason = reason or UNSET
                     self._tally.unreadable += unreadable
+        for container in told:
+            known = self._containers.setdefault(container.domain, [])
+            if container.metadata not in known and len(known) <= MAX_TOLD:
+                known.append(container.metadata)
         self._advance.current = Progress()
         self._advance.finished_bytes += file.size_bytes or 0
 
@@ -190,8 +207,8 @@ class _Run:
     def _ask(self, batch: Batch) -> AddResult:
         """Send one batch; runs in the sending thread."""
         dry_run = self._options.dry_run
-        key = f"{self._id}/{batch.number}"
         containers = {} if dry_run else batch.containers
+        key = f"{self._id}/{batch.number}"
         done = self._client.add_batch(batch.examples, key=key, containers=containers, dry_run=dry_run)
         if len(done.results) != len(batch.examples):
             raise DaemonError(f"the daemon accounts for {len(done.results)} of {len(batch.examples)} records")
@@ -203,7 +220,7 @@ class _Run:
         for item, raw, number in zip(done.results, batch.examples, batch.files, strict=True):
             file = self._tally.files[number]
             if item.status == "rejected":
-                self._reject(number, _as_rejected(raw, item.reason or "the daemon gives no reason"))
+                self._reject(number, _as_rejected(raw, item.reason or NO_REASON))
             elif item.status == "duplicate" or (self._options.dry_run and not self._seen.add(raw)):
                 file.duplicate += 1
             else:

@@ -25,7 +25,7 @@ class Batch(msgspec.Struct, frozen=True):
     """Each a `NewExample` as JSON."""
     files: list[int]
     """The number of each example's file."""
-    containers: dict[str, dict[str, Any]]
+    containers: dict[str, list[dict[str, Any]]]
     """Metadata of datasets that goes with them, by domain."""
 
 

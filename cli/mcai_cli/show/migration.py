@@ -24,7 +24,7 @@ def print_report(report: Report) -> None:
     out = console()
     _print_counts(out, report)
     remarks = [f for f in report.files if f.reason is not UNSET]
-    _print_some(out, "Files with a remark", [f"{f.path}: {f.reason}" for f in remarks], len(remarks))
+    _print_some(out, "Files with a remark", [one_line(f"{f.path}: {f.reason}") for f in remarks], len(remarks))
     count = max(len(report.rejections), 0 if report.refused else report.totals.rejected)
     _print_some(out, "Rejected", [_rejection(each) for each in report.rejections], count)
     if report.skipped:
@@ -32,8 +32,9 @@ def print_report(report: Report) -> None:
     if report.refused:
         out.print(Text(f"--strict: {report.refused}", style="bold red"))
     elif report.quarantine:
-        out.print(Text("All rejected records: " + one_line(report.quarantine), overflow="fold"))
-        out.print(Text("Mend them there and import that file.", style="dim"))
+        out.print("The rejected records are in quarantine; mend them there and import the file:")
+        # In one piece, however long: it is made to be copied.
+        out.print(Text(one_line(report.quarantine)), soft_wrap=True)
     _print_end(out, report)
 
 

@@ -26,8 +26,8 @@ class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """A batch of at most 5,000 examples. One bad record never fails its batch: it is answered as rejected."""
 
     examples: list[msgspec.Raw]
-    containers: dict[str, dict[str, Any]] = {}
-    """Metadata for datasets, by domain."""
+    containers: dict[str, list[dict[str, Any]]] = {}
+    """What the examples' containers say of their datasets, by domain; it goes to the datasets' metadata."""
     dry_run: bool = False
 
 

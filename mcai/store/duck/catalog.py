@@ -110,7 +110,7 @@ class DuckCatalog:
         rows: Sequence[NewRow | Rejection],
         *,
         key: Key | None = None,
-        containers: Mapping[str, Mapping[str, Any]] | None = None,
+        containers: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
         dry_run: bool = False,
     ) -> AddResult:
         """Store a batch in one epoch; see `Catalog.add`."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from mcai.errors import SchemaVersionError, StoreError, StoreFullError, StoreUnavailableError
+from mcai.errors import FatalStoreError, SchemaVersionError, StoreError, StoreFullError, StoreUnavailableError
 
 SCHEMA_VERSION = 1
 MIGRATIONS_DIR = Path(__file__).parent.parent / "migrations"
@@ -32,12 +32,6 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 _FULL = re.compile(r"no space left|disk quota|file too large|could not write", re.IGNORECASE)
 
 
-class FatalStoreError(StoreUnavailableError):
-    """The database engine gave up; the daemon has to be started anew."""
-
-    code = "store_fatal"
-
-
 @contextmanager
 def engine_errors() -> Iterator[None]:
     """Turn DuckDB's errors into mcai's.
@@ -50,7 +44,7 @@ def engine_errors() -> Iterator[None]:
     try:
         yield
     except duckdb.FatalException as error:
-        raise FatalStoreError(hint="It restarts by itself with the next command.") from error
+        raise FatalStoreError() from error
     except (duckdb.IOException, duckdb.TransactionException, duckdb.OutOfMemoryException) as error:
         if _FULL.search(str(error)):
             raise StoreFullError() from error

@@ -5,12 +5,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import reduce
 from typing import Any
 
 import duckdb
 import msgspec
 
-from mcai.records import Emotion
+from mcai.records import MAX_TOLD, Emotion
 from mcai.store.base import Key, NewRow
 from mcai.store.duck.connection import one
 
@@ -92,7 +93,7 @@ class Transaction:
         self.changed = self.changed or bool(gone)
         return gone
 
-    def merge_metadata(self, containers: Mapping[str, Mapping[str, Any]]) -> None:
+    def merge_metadata(self, containers: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         """Keep what the containers of a dataset's files said of it."""
         ids = {domain: dataset_id for dataset_id, domain in self.names.items()}
         for domain, told in containers.items():
@@ -100,7 +101,7 @@ class Transaction:
                 continue
             row = one(self.cursor, "SELECT metadata FROM datasets WHERE id = ?", [ids[domain]])
             before = msgspec.json.decode(row[0]) if row else {}
-            merged = merge_told(before, told)
+            merged = reduce(merge_told, told, before)
             if merged != before:
                 sql = "UPDATE datasets SET metadata = ? WHERE id = ?"
                 self.cursor.execute(sql, [_json(merged), ids[domain]])
@@ -149,15 +150,15 @@ class Transaction:
 def merge_told(before: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
     """Merge what one more container says into a dataset's metadata.
 
-    The first value of a key stays; where a later container disagrees, its other values are kept in the list ``also``.
-    Merging the same container twice changes nothing.
+    The first value of a key stays; where a later container disagrees, its other values are kept in the list ``also``,
+    and ``also_cut`` says when that list is full. Merging the same container twice changes nothing.
     """
     merged = {**told, **before}
     other = {name: value for name, value in told.items() if merged[name] != value}
     also = merged.get("also", [])
-    if other and isinstance(also, list) and other not in also:
-        merged["also"] = [*also, other]
-    return merged
+    if not other or not isinstance(also, list) or other in also:
+        return merged
+    return merged | ({"also": [*also, other]} if len(also) < MAX_TOLD else {"also_cut": True})
 
 
 def fill_emotions(cursor: duckdb.DuckDBPyConnection, emotions: Iterable[Emotion]) -> None:
