@@ -6,7 +6,8 @@
     |- DaemonError             DaemonNotRunningError, DaemonAlreadyRunningError, DaemonStartError,
     |                          VersionMismatchError, TimeoutExpiredError, ForbiddenError
     |- StoreError              NotFoundError, ConflictError, IdempotencyConflictError, SchemaVersionError,
-    |                          StoreUnavailableError (FatalStoreError), StoreFullError, EpochNotReachedError, IndexUnavailableError
+    |                          StoreUnavailableError (FatalStoreError), StoreFullError, EpochNotReachedError,
+    |                          IndexUnavailableError
     `- SourceError             PathNotFoundError, UnreadableFileError, UnsupportedFileError
 
 ``code`` is the only identity on the wire: the daemon sends ``{"error": {"code", "message", "hint"}}`` and the client

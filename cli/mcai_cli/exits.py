@@ -40,6 +40,7 @@ EXITS: Mapping[type[errors.McaiError], int] = {
     errors.IdempotencyConflictError: FAILED,
     errors.SchemaVersionError: FAILED,
     errors.StoreUnavailableError: FAILED,
+    errors.FatalStoreError: FAILED,
     errors.StoreFullError: FAILED,
     errors.EpochNotReachedError: FAILED,
     errors.IndexUnavailableError: FAILED,
