@@ -10,7 +10,6 @@ vanish between pages), and nothing is unpickled.
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -46,7 +45,8 @@ class KnowledgeService:
         """Use a client, or make one for ``home`` (``MCAI_HOME`` by default)."""
         self._client = client or Client(home)
         # Where a page began that was asked for by offset: the next one then needs no walk from the start.
-        self._bookmarks: OrderedDict[tuple[str | None, int], str] = OrderedDict()
+        # Never changed, only replaced: other threads may be reading it.
+        self._bookmarks: dict[tuple[str | None, int], str] = {}
 
     def query(self, domain: str | None = None, limit: int = 100, offset: int = 0) -> list[Row]:
         """Return rows in id order, all domains when none is named.
@@ -82,9 +82,10 @@ class KnowledgeService:
 
     def _walk(self, domain: str | None, offset: int, end: int | None) -> Iterator[tuple[int, Example]]:
         """Yield (position, example) from the nearest bookmark before ``offset`` up to position ``end``."""
-        starts = [at for known, at in self._bookmarks if known == domain and at <= offset]
+        bookmarks = self._bookmarks
+        starts = [at for name, at in bookmarks if name == domain and at <= offset]
         position = max(starts, default=0)
-        cursor = self._bookmarks.get((domain, position))
+        cursor = bookmarks.get((domain, position))
         while end is None or position < end:
             size = MAX_LIMIT if end is None else min(MAX_LIMIT, end - position)
             page = self._client.page(limit=size, cursor=cursor, domain=domain)
@@ -93,9 +94,10 @@ class KnowledgeService:
             cursor = page.next_cursor
             if cursor is None:
                 return
-            self._bookmarks[domain, position] = cursor
-            if len(self._bookmarks) > _BOOKMARKS:
-                self._bookmarks.popitem(last=False)
+            bookmarks = {**self._bookmarks, (domain, position): cursor}
+            if len(bookmarks) > _BOOKMARKS:
+                del bookmarks[next(iter(bookmarks))]
+            self._bookmarks = bookmarks
 
 
 DatasetBankV2 = KnowledgeService

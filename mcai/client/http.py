@@ -113,3 +113,7 @@ class Connection:
     def close(self) -> None:
         """Let go of the socket."""
         self._sock.close()
+
+    def __del__(self) -> None:
+        # Each thread keeps one; when the thread ends nobody else can close it.
+        self.close()

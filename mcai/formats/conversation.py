@@ -18,8 +18,9 @@ class Exchange(Struct, frozen=True):
     content: str | None
     """None when nobody asks anything."""
     response: str | None
+    """None when nobody answers; without a question, the first thing that the assistant says."""
     is_all: bool
-    """The conversation holds these two texts and nothing more."""
+    """The conversation holds these texts, once each, and nothing more."""
 
 
 class _Turn(Struct, frozen=True):
@@ -71,16 +72,17 @@ def read(value: Any) -> Exchange | None:
         if turn is None:
             return None
         turns.append(turn)
-    asked = next((at for at, turn in enumerate(turns) if turn.speaker in synonyms.USER_NAMES and turn.text), None)
-    if asked is None:
-        return Exchange(None, None, is_all=False)
-    answer = next(
-        (
-            turn.text
-            for turn in turns[asked + 1 :]
-            if turn.speaker in synonyms.ASSISTANT_NAMES and turn.text is not None
-        ),
-        None,
+    content, asked = _said_by(synonyms.USER_NAMES, turns, 0)
+    response, _ = _said_by(synonyms.ASSISTANT_NAMES, turns, asked + 1)
+    is_all = len(turns) == sum(text is not None for text in (content, response)) and all(
+        turn.is_plain for turn in turns
     )
-    is_all = len(turns) == (1 if answer is None else 2) and all(turn.is_plain for turn in turns)
-    return Exchange(turns[asked].text, answer, is_all)
+    return Exchange(content, response, is_all)
+
+
+def _said_by(names: frozenset[str], turns: list[_Turn], start: int) -> tuple[str | None, int]:
+    """Return the first text of a speaker and where it stands; None and -1 when there is none."""
+    for at in range(start, len(turns)):
+        if turns[at].speaker in names and turns[at].text:
+            return turns[at].text, at
+    return None, -1

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from mcai.formats import json_values
 from mcai.formats.fields import Json
+from mcai.formats.json_resync import next_member
 from mcai.formats.json_scan import BLANK, STRING, measure, skip_blanks, skip_value
 from mcai.formats.model import MAX_KEYS
 from mcai.formats.window import CHUNK_BYTES, Window
@@ -24,6 +25,7 @@ _SKETCH_DEPTH = 10
 _FIELD_BYTES = 1 << 16
 _BUDGET_BYTES = 2 << 20
 _HEAD = re.compile(BLANK + rb",?" + BLANK + rb"(" + STRING + rb")" + BLANK + rb":" + BLANK)
+_NO_ELEMENT = (b"", b"]", b"}", b":")
 _UNKNOWN = "…"
 """Stands for a value that is too long or broken: there is something, and it may be a text."""
 
@@ -34,6 +36,8 @@ class Outline(Struct):
     fields: Json
     partial: set[str]
     """Keys whose values are sketches themselves."""
+    until: int | None = None
+    """Where the next item begins, when it is known."""
     budget_bytes: int = _BUDGET_BYTES
 
 
@@ -52,10 +56,10 @@ def member_head(window: Window, pos: int) -> tuple[str, int] | None:
         return found[1].decode("utf-8", "replace"), window.base + found.end()
 
 
-def outline(window: Window, at: int) -> Outline:
-    """Sketch the object at an offset; the view comes back to where it was."""
+def outline(window: Window, at: int, until: int | None = None) -> Outline:
+    """Sketch the object at an offset, as far as ``until``; the view comes back to where it was."""
     mark = window.mark(at)
-    sketch = Outline({}, set())
+    sketch = Outline({}, set(), until)
     with window.scouting():
         _object(window, at, sketch, sketch, 1)
         window.rewind(mark)
@@ -65,9 +69,13 @@ def outline(window: Window, at: int) -> Outline:
 def _object(window: Window, at: int, sketch: Outline, whole: Outline, depth: int) -> None:
     pos: int | None = at + 1
     while pos is not None and len(sketch.fields) <= MAX_KEYS:
+        pos = skip_blanks(window, pos)
+        if window.byte(pos) in (b"}", b"") or _is_beyond(whole, pos):
+            return
         head = member_head(window, pos)
         if head is None:
-            return
+            pos = next_member(window, pos, whole.until)
+            continue
         key, value_at = head
         value, is_complete, pos = _value(window, value_at, whole, depth)
         sketch.fields[key] = value
@@ -95,6 +103,10 @@ def _value(window: Window, at: int, whole: Outline, depth: int) -> tuple[Any, bo
     return value, False, skip_value(window, at)
 
 
+def _is_beyond(whole: Outline, pos: int) -> bool:
+    return whole.until is not None and pos >= whole.until
+
+
 def _end_of_small(window: Window, at: int) -> int | None:
     extent = measure(window, at, _FIELD_BYTES)
     return extent.end if extent.state == "whole" else None
@@ -118,7 +130,7 @@ def _elements(window: Window, at: int, whole: Outline, depth: int) -> list[Any]:
     pos: int | None = at + 1
     while pos is not None and len(found) < SAMPLE_ITEMS:
         pos = skip_blanks(window, pos)
-        if window.byte(pos) in (b"", b"]"):
+        if window.byte(pos) in _NO_ELEMENT or _is_beyond(whole, pos):
             break
         value, _, pos = _value(window, pos, whole, depth)
         found.append(value)

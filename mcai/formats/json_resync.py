@@ -35,9 +35,9 @@ def next_item(window: Window, start: int, like: bytes, until: int | None = None)
     return _search(window, pattern, start + 1, until)
 
 
-def next_member(window: Window, start: int) -> int | None:
+def next_member(window: Window, start: int, until: int | None = None) -> int | None:
     """Find the next ``"key":`` of a broken object."""
-    return _search(window, _MEMBER, start, None)
+    return _search(window, _MEMBER, start, until)
 
 
 def next_line(window: Window, start: int, torn_at: int) -> int:

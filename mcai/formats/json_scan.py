@@ -76,10 +76,10 @@ def measure(window: Window, at: int, bound_bytes: int | None, *, by_line: bool =
         if bound_bytes is not None and len(open_brackets) > _DEEP:
             return Extent("deep" if is_beginning(window.data[at - window.base : pos - window.base]) else "torn", pos)
         length = window.end - at
-        if bound_bytes is not None and length > bound_bytes:
-            return Extent("long", pos)
         if bound_bytes is not None and length > _DOUBTFUL_BYTES and not is_beginning(window.data[at - window.base :]):
             return Extent("torn", pos)
+        if bound_bytes is not None and length > bound_bytes:
+            return Extent("long", pos)
         if bound_bytes is None and pos < window.end:  # a string that goes on beyond the view
             end = skip_string(window, pos)
             if end is None:

@@ -173,28 +173,40 @@ class Walker:
     def _unsound(self, at: int, extent: Extent, fault: json_values.FaultError | None, spot: Spot) -> Walk:
         """Reject the object at an offset, which is broken or too long; but walk through it when it is a container."""
         window, mark = self._window, self._window.mark(at)
-        sketch = outline(window, at)
+        reason, end = self._diagnosis(mark, extent, fault, spot)
+        is_measured = extent.state in ("whole", "torn")
+        window.rewind(mark)
+        sketch = outline(window, at, end if is_measured else None)
         obj = sketch.fields
         verdict = self._judge.judge(obj, self._intake.recogniser.read(obj), spot.role)
         if verdict is Verdict.CONTAINER and not quarantine.is_quarantine_line(obj):
             return (yield from self._container(at, sketch, spot))
-        end: int | None
-        if extent.state in ("long", "deep"):
-            reason = TOO_LARGE if extent.state == "long" else json_values.TOO_DEEP
+        if not is_measured:
             end = skip_value(window, at)
-        elif fault is not None:
-            reason = self._reason(at, fault)
-            end = (next_item(window, at, spot.like, extent.end) if fault.is_syntax else None) or extent.end
-        else:
-            reason = self._torn_reason(mark, extent.end)
-            end = next_line(window, at, extent.end) if spot.is_line else next_item(window, at, spot.like)
-            if end is None or (end == extent.end and not window.byte(end)):
-                reason = f"{mark.place}: the file ends inside this record"
         if verdict is Verdict.RECORD or spot.role.is_item:
-            yield self._refuse(mark, end or window.end, reason, spot, tuple(obj))
+            yield self._refuse(mark, end or window.file.size_bytes, reason, spot, tuple(obj))
         else:
             self.note(at, reason)
         return end
+
+    def _diagnosis(
+        self, mark: Mark, extent: Extent, fault: json_values.FaultError | None, spot: Spot
+    ) -> tuple[str, int | None]:
+        """Tell what is wrong with an object, and where the next item begins (None: nowhere, or not looked for)."""
+        window, at = self._window, mark.offset
+        if extent.state == "long":
+            return TOO_LARGE, None
+        if extent.state == "deep":
+            return json_values.TOO_DEEP, None
+        if fault is not None:
+            reason = self._reason(at, fault)
+            inside = next_item(window, at, spot.like, extent.end) if fault.is_syntax else None
+            return reason, inside or extent.end
+        reason = self._torn_reason(mark, extent.end)
+        end = next_line(window, at, extent.end) if spot.is_line else next_item(window, at, spot.like)
+        if end is None or (end == extent.end and not window.byte(end)):
+            reason = f"{mark.place}: the file ends inside this record"
+        return reason, end
 
     def _torn_reason(self, mark: Mark, torn_at: int) -> str:
         window = self._window

@@ -65,4 +65,6 @@ def _texts(obj: Json) -> list[str]:
         for inner, text in value.items()
         if type(text) is str and text.strip()
     ]
-    return [path for path in found if _MAPPABLE.fullmatch(path)] or [path for path in nested if _MAPPABLE.fullmatch(path)]
+    return [path for path in found if _MAPPABLE.fullmatch(path)] or [
+        path for path in nested if _MAPPABLE.fullmatch(path)
+    ]

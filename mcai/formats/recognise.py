@@ -13,13 +13,14 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from msgspec import Struct
 
 from mcai.formats import columns, conversation, export_row, mapping, synonyms
-from mcai.formats.fields import LOOSE_PAIR, PROMPT_ALONE, SURE, TEXT_ALONE, Fields, Json, Misfit
+from mcai.formats.fields import LOOSE_PAIR, NO_RECORD, PROMPT_ALONE, SURE, TEXT_ALONE, Fields, Json, Misfit
 from mcai.formats.model import ReadOptions
 
 T = TypeVar("T")
-Tier: TypeAlias = Literal[0, 1, 2]
-FIRM: Tier = 0
-PAIRED: Tier = 2
+_Said: TypeAlias = Literal["content", "response"]
+FIRM = 0
+PAIRED = 2
+"""Tiers of the names of a prompt, as `synonyms` lists them."""
 
 _MAX_PLANS = 4_096
 _CONTENT = synonyms.ranks(synonyms.CONTENT_FIRM, synonyms.CONTENT_LOOSE, synonyms.CONTENT_PAIRED)
@@ -88,8 +89,8 @@ def _plan(keys: tuple[str, ...]) -> _Plan:
     )
 
 
-def _as_text(key: str, value: Any, tier: int) -> _Text | None:
-    """Take a text, alone or out of an object such as ``{text, emotion}``."""
+def _as_text(key: str, value: Any, tier: int, said: _Said) -> _Text | None:
+    """Take a text, alone, out of an object such as ``{text, emotion}``, or out of the turns of a conversation."""
     if type(value) is str:
         return _Text(key, value, tier)
     if type(value) is dict:
@@ -97,20 +98,26 @@ def _as_text(key: str, value: Any, tier: int) -> _Text | None:
             if type(value[inner]) is str:
                 rest = {name: each for name, each in value.items() if name != inner}
                 return _Text(key, value[inner], tier, rest or None)
+    if type(value) is list and (exchange := conversation.read(value)) is not None:
+        text = getattr(exchange, said)
+        if text is not None:
+            return _Text(key, text, tier, None if exchange.is_all and len(value) == 1 else value)
     return None
 
 
 def _wrong_type(key: str, value: Any) -> Misfit:
     found = "an object without a text in it" if type(value) is dict else columns.type_name(value)
-    return Misfit(f"{key!r} must be text and is {found}", PROMPT_ALONE)
+    # A list of objects under the name of a prompt is more likely a list of records.
+    holds_objects = type(value) is list and any(type(member) is dict for member in value)
+    return Misfit(f"{key!r} must be text and is {found}", NO_RECORD if holds_objects else PROMPT_ALONE)
 
 
-def _first_text(candidates: Iterable[tuple[str, int]], rest: Json) -> _Text | Misfit | None:
+def _first_text(candidates: Iterable[tuple[str, int]], rest: Json, said: _Said) -> _Text | Misfit | None:
     """Return the best candidate that is not null; a firm one must hold text, a loose one need not."""
     for key, tier in candidates:
         value = rest[key]
         if value is not None:
-            text = _as_text(key, value, tier)
+            text = _as_text(key, value, tier, said)
             if text is not None:
                 return text
             if tier == FIRM:
@@ -137,7 +144,7 @@ def _loose_content(plan: _Plan, rest: Json, has_response: bool) -> _Text | Misfi
         value = rest[key]
         if value is None or (tier == PAIRED and not has_response):
             continue
-        text = _as_text(key, value, tier)
+        text = _as_text(key, value, tier, "content")
         if text is not None and text.text.strip():
             return text
         if misfit is None:
@@ -145,13 +152,13 @@ def _loose_content(plan: _Plan, rest: Json, has_response: bool) -> _Text | Misfi
     return misfit
 
 
-def _take_mapped(rest: Json, path: str | None) -> _Text | Misfit | None:
+def _take_mapped(rest: Json, path: str | None, said: _Said) -> _Text | Misfit | None:
     if path is None:
         return None
     is_found, value = mapping.take(rest, path)
     if not is_found or value is None:
         return None
-    return _as_text(path, value, FIRM) or _wrong_type(path, value)
+    return _as_text(path, value, FIRM, said) or _wrong_type(path, value)
 
 
 def _column(rest: Json, keys: tuple[str, ...], use: Callable[[Any], T | None]) -> T | None:
@@ -206,13 +213,13 @@ class Recogniser:
         if len(obj) == len(synonyms.EXPORT_KEYS) and obj.keys() == synonyms.EXPORT_KEYS:
             return export_row.read(obj)
         rest = obj.copy()
-        content = _take_mapped(rest, self._content_path)
-        response = _take_mapped(rest, self._response_path)
+        content = _take_mapped(rest, self._content_path, "content")
+        response = _take_mapped(rest, self._response_path, "response")
         plan = _plan(tuple(rest))
         if response is None:
-            response = _first_text(plan.response, rest)
+            response = _first_text(plan.response, rest, "response")
         if content is None:
-            content = _first_text(plan.firm, rest) or _question(plan, rest)
+            content = _first_text(plan.firm, rest, "content") or _question(plan, rest)
         if content is None:
             content = _loose_content(plan, rest, response is not None)
         if content is None:
@@ -237,7 +244,7 @@ class Recogniser:
         """Return the ``--map`` that would take an object which fits nothing."""
         plan = _plan(tuple(obj))
         known = {*plan.domain, *plan.emotion, *plan.frequency, *plan.date, "id", "source"}
-        response = next((key for key, tier in plan.response if _as_text(key, obj[key], tier)), None)
+        response = next((key for key, tier in plan.response if _as_text(key, obj[key], tier, "response")), None)
         return mapping.hint({key: value for key, value in obj.items() if key not in known}, response)
 
 

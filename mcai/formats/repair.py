@@ -46,7 +46,9 @@ _BROKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_ABOUT_BREAKS = re.compile(r"new-?line|line[ -]?(?:break|feed)|backslash|escape|regex|regular expression", re.IGNORECASE)
+_ABOUT_BREAKS = re.compile(
+    r"new-?line|line[ -]?(?:break|feed)|backslash|escape|regex|regular expression", re.IGNORECASE
+)
 _QUOTE = re.compile(r"""\\n|(?<!\w)[fbruFBRU]{0,2}'|'(?!\w)|"|`+""")
 
 

@@ -236,6 +236,15 @@ class TestContainers(CatalogContract):
         assert dataset.metadata == {"title": "Light", "year": 1900, "also": [{"title": "Waves"}]}
         assert catalog.epoch == dataset.version == 2
 
+    def test_what_disagrees_is_kept_up_to_a_bound(self, catalog: Catalog) -> None:
+        """A thousand files that each say something else do not make metadata without end; that it was cut is told."""
+        catalog.add([row("a")], containers={"physics": [{"title": str(number)} for number in range(1_000)]})
+
+        metadata = catalog.datasets()[0].metadata
+
+        assert metadata["title"] == "0" and metadata["also_cut"] is True and 10 <= len(metadata["also"]) < 1_000
+        assert catalog.add([], containers={"physics": [{"title": "new"}]}).epoch == 1, "nothing was kept of it"
+
     def test_container_of_an_unknown_domain_makes_no_dataset(self, catalog: Catalog) -> None:
         """Metadata alone does not bring a domain into being."""
         assert catalog.add([], containers={"nowhere": [{"title": "x"}]}).epoch == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 import pytest
@@ -68,7 +69,7 @@ def test_any_number_is_split(client: Client, domain: str) -> None:
 def test_rejected_and_duplicate_records_leave_the_others_alone(client: Client, domain: str) -> None:
     """Each record of a batch has an answer of its own, at its own place, with a reason where it was refused."""
     good = {"content": "good", "domain": domain}
-    bad = [
+    bad: list[dict[str, Any]] = [
         {"content": "  "},
         {"response": "no content"},
         {"content": 5},
@@ -128,7 +129,7 @@ def test_dry_run_changes_nothing(client: Client, domain: str) -> None:
 
 def test_container_metadata_shows_with_the_dataset(client: Client, domain: str) -> None:
     """What a file says of itself is the dataset's metadata."""
-    client.add_batch(raws([{"content": "a", "domain": domain}]), key=domain, containers={domain: {"title": "A"}})
+    client.add_batch(raws([{"content": "a", "domain": domain}]), key=domain, containers={domain: [{"title": "A"}]})
 
     shown = client.dataset(domain)
 

@@ -49,7 +49,8 @@ def test_one_can_be_deleted_by_its_path(daemon_home: Home, client: Client) -> No
 
 def test_delete_without_ids_is_refused(daemon_home: Home) -> None:
     """Naming nothing is an error, never everything."""
-    for body in ({"ids": []}, {}, {"ids": None}):
+    bodies: list[dict[str, list[int] | None]] = [{"ids": []}, {}, {"ids": None}]
+    for body in bodies:
         reply = ask(daemon_home, "DELETE", "/v1/examples", body)
         assert (reply.status, reply.code) == (400, "invalid_request")
 

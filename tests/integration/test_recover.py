@@ -6,13 +6,13 @@ import shutil
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 
 import pytest
 
 from helpers import all_ids, contents, kill, log_of, raws, sample, samples, wait_until
 from mcai.client import Client, lifecycle
-from mcai.errors import DaemonError
+from mcai.errors import DaemonError, EpochNotReachedError
 from mcai.paths import Home
 from mcai.wire import Request
 
@@ -86,10 +86,7 @@ def test_kill_in_the_middle_of_adding_loses_and_doubles_nothing(fresh_home: Home
     writer = threading.Thread(target=write)
     writer.start()
     for number in range(1, KILLS + 1):
-        goal = number * batches * BATCH // (KILLS + 1)
-        wait_until(
-            lambda goal=goal: len(acknowledged) >= goal or not writer.is_alive(), f"{goal} rows are acknowledged"
-        )
+        _wait_for(acknowledged, number * batches * BATCH // (KILLS + 1), writer)
         kill(fresh_home)
     writer.join()
 
@@ -101,6 +98,10 @@ def test_kill_in_the_middle_of_adding_loses_and_doubles_nothing(fresh_home: Home
         assert sorted(contents(client)) == sorted(sample(number)["content"] for number in range(batches * BATCH))
         assert client.datasets().total == client.status().examples == len(ids)
     assert log_of(fresh_home).count('"event": "serving"') == KILLS + 1
+
+
+def _wait_for(acknowledged: Sized, goal: int, writer: threading.Thread) -> None:
+    wait_until(lambda: len(acknowledged) >= goal or not writer.is_alive(), f"{goal} rows are acknowledged")
 
 
 def test_retry_after_a_lost_answer_gets_the_first_one(fresh_home: Home, client: Client) -> None:
@@ -172,14 +173,21 @@ def test_damaged_index_is_made_anew(fresh_home: Home, client: Client) -> None:
 
 
 def test_index_of_another_history_is_dropped(fresh_home: Home, client: Client) -> None:
-    """An index that claims to be ahead of the catalog (which came from a backup, say) would answer wrongly."""
+    """An index that claims to be ahead of the catalog (which came from a backup, say) would answer wrongly.
+
+    A client that wrote in the lost history is told, rather than read below what it wrote.
+    """
     client.add(samples(5))
     client.add([sample(9, content="only ever in the lost history")])
     assert client.search("lost history").hits
     lifecycle.stop(fresh_home)
     fresh_home.catalog_path.unlink()
 
-    client.add([sample(1, content="a fresh beginning")])
+    with Client(fresh_home.dir) as fresh:
+        fresh.add([sample(1, content="a fresh beginning")])
+        found = fresh.search("a fresh beginning in the lost history")
 
-    assert [hit.content for hit in client.search("a fresh beginning in the lost history").hits] == ["a fresh beginning"]
-    assert client.status().index.rows == 1
+        assert [hit.content for hit in found.hits] == ["a fresh beginning"]
+        assert fresh.status().index.rows == 1
+    with pytest.raises(EpochNotReachedError, match="epoch 1, 2 was asked for"):
+        client.page()

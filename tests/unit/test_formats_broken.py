@@ -112,7 +112,7 @@ def test_what_only_looks_like_a_fault_is_taken(folder: Path, good: bytes) -> Non
 def test_places_are_lines_and_columns(folder: Path) -> None:
     """As an editor counts them, from 1, in characters."""
     reading = read_text(folder, "a.json", '[\n  {"prompt": "é"},\n  {"prompt": "é", oops}\n]')
-    assert reading.reasons == ["line 3, column 18: invalid JSON: expecting property name enclosed in double quotes"]
+    assert reading.reasons == ["line 3, column 19: invalid JSON: expecting property name enclosed in double quotes"]
     reading = read_text(folder, "a.jsonl", '{"prompt": "a"}\n\n{"prompt": "é" 5}\n')
     assert reading.reasons == ["line 3, column 16: invalid JSON: expecting ',' delimiter"]
     reading = read_bytes(folder, "a.jsonl", b'{"prompt": "a"}\n{"prompt": "\xe9"}\n')
@@ -137,7 +137,9 @@ def test_a_torn_last_item_is_one_rejected(folder: Path, name: str, head: str, to
     assert "the file ends inside this record" in reading.reasons[0] and len(reading.rejected) == 1
 
 
-@pytest.mark.parametrize("text", ['[{"prompt": "a"}', '[{"prompt": "a"},', '{"x": [{"prompt": "a"}]', '{"x": [{"prompt": "a"}], "d'])
+@pytest.mark.parametrize(
+    "text", ['[{"prompt": "a"}', '[{"prompt": "a"},', '{"x": [{"prompt": "a"}]', '{"x": [{"prompt": "a"}], "d']
+)
 def test_a_file_cut_between_items_says_so(folder: Path, text: str) -> None:
     """Nothing is known to be lost, but the file is not whole."""
     reading = read_text(folder, "a.json", text)
@@ -165,7 +167,9 @@ def test_a_broken_conversation_is_not_taken_apart(folder: Path) -> None:
 
 def test_a_broken_container_gives_what_can_be_read(folder: Path) -> None:
     """Trouble outside any item is the file's reason, not a record."""
-    reading = read_text(folder, "a.json", '{"domain": "d", oops, "examples": [{"prompt": "a"}], "rest": [{"prompt": "b"}]}')
+    reading = read_text(
+        folder, "a.json", '{"domain": "d", oops, "examples": [{"prompt": "a"}], "rest": [{"prompt": "b"}]}'
+    )
     assert reading.contents == ["a", "b"] and {each.domain for each in reading.examples} == {"d"}
     assert (reading.summary.reason or "").startswith("line 1, column 17: ")
     reading = read_text(folder, "a.json", '[{"prompt": "a"}} , {"prompt": "b"}]')
@@ -179,7 +183,9 @@ def test_a_container_s_broken_field_is_left_out(folder: Path) -> None:
     assert "'bad'" in (reading.summary.reason or "")
 
 
-@pytest.mark.parametrize("text", ["[" * 10_000 + "]" * 10_000, "[" * 10_000, '{"a":' * 10_000, "{" * 10_000, '[{"a":' * 5_000])
+@pytest.mark.parametrize(
+    "text", ["[" * 10_000 + "]" * 10_000, "[" * 10_000, '{"a":' * 10_000, "{" * 10_000, '[{"a":' * 5_000]
+)
 def test_any_depth_is_survived(folder: Path, text: str) -> None:
     """One rejected, whatever the depth, and no recursion."""
     reading = read_text(folder, "a.json", text)
@@ -224,9 +230,7 @@ def test_a_huge_record_is_rejected_without_being_held(folder: Path, name: str) -
     assert "too large" in reading.reasons[0]
 
 
-def test_a_missing_brace_does_not_cost_the_rest_of_a_large_list(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_brace_does_not_cost_the_rest_of_a_large_list(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken JSON is told from a long item by what stands in it, not by how far it seems to go."""
     monkeypatch.setattr(json_walk, "MAX_ITEM_BYTES", 300_000)
     rows = ['{"prompt": "%d", "completion": "%s"}' % (number, "x" * 1_000) for number in range(3_000)]

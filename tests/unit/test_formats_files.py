@@ -221,9 +221,7 @@ def test_a_folder_that_says_nothing_leaves_the_domain_to_the_file(folder: Path, 
     assert read_text(folder, "physics.json", GOOD).examples[0].domain == "waves"
 
 
-def test_home_and_temp_folders_say_nothing(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_home_and_temp_folders_say_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The user's own folder and one right under the temp folder are no domains."""
     monkeypatch.setenv("HOME", str(folder))
     assert read_text(folder, "physics.json", GOOD).examples[0].domain == "physics"

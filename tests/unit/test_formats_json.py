@@ -33,7 +33,22 @@ def test_a_list_gives_pointers(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("indent", [None, 0, 2])
-@pytest.mark.parametrize("key", ["examples", "entries", "scenarios", "mappings", "a/b~c", "", "données"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "examples",
+        "entries",
+        "question",
+        "text",
+        "messages",
+        "metadata",
+        "scenarios",
+        "mappings",
+        "a/b~c",
+        "",
+        "données",
+    ],
+)
 def test_an_object_may_hold_its_list_under_any_key(folder: Path, key: str, indent: int | None) -> None:
     """Keys in pointers are escaped as RFC 6901 says."""
     reading = read_text(folder, "a.json", json.dumps({"type": "log", key: numbered(2)}, indent=indent))
@@ -92,7 +107,9 @@ def test_nothing_inside_a_record_is_searched(folder: Path) -> None:
         {"text": "q", "entities": [{"text": "x", "label": "y"}]},
     ]
     reading = read_json(folder, rows)
-    assert reading.positions == ["/0", "/1", "/2", "/3"] and reading.examples[1].metadata == {"answers": rows[1]["answers"]}
+    assert reading.positions == ["/0", "/1", "/2", "/3"] and reading.examples[1].metadata == {
+        "answers": rows[1]["answers"]
+    }
 
 
 @pytest.mark.parametrize(
@@ -128,7 +145,9 @@ def test_an_object_that_holds_no_records_is_one_rejected(folder: Path) -> None:
     assert rejected.record == index and rejected.keys == ("ann", "bob")
 
 
-@pytest.mark.parametrize("text", ["[]", "[[], []]", '["a", "b"]', "[1, 2, 3]", "5", '"text"', "null", '{"examples": []}'])
+@pytest.mark.parametrize(
+    "text", ["[]", "[[], []]", '["a", "b"]', "[1, 2, 3]", "5", '"text"', "null", '{"examples": []}']
+)
 def test_plain_values_are_no_records(folder: Path, text: str) -> None:
     """Nothing is found, and the reason is told."""
     summary = read_text(folder, "a.json", text).summary

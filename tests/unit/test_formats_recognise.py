@@ -45,6 +45,11 @@ PAIRS: dict[str, Row] = {
     "object answer": {"prompt": "q", "completion": {"text": "r", "image": "i.png"}},
     "OpenAI chat": {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "r"}]},
     "ShareGPT": {"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "r"}]},
+    "chat preference": {
+        "prompt": [{"role": "user", "content": "q"}],
+        "chosen": [{"role": "assistant", "content": "r"}],
+        "rejected": [{"role": "assistant", "content": "x"}],
+    },
     "diary": {"pattern": "q", "insight": "r"},
     "diary, other kind": {"trigger": "q", "reflection": "r"},
 }
@@ -204,7 +209,11 @@ def test_a_conversation_is_one_record(folder: Path) -> None:
 
 def test_parts_of_a_turn_are_read_as_its_text(folder: Path) -> None:
     """Pictures and the like stay in the metadata with the whole conversation."""
-    parts = [{"type": "text", "text": "what is"}, {"type": "image_url", "image_url": {}}, {"type": "text", "text": "this"}]
+    parts = [
+        {"type": "text", "text": "what is"},
+        {"type": "image_url", "image_url": {}},
+        {"type": "text", "text": "this"},
+    ]
     [example] = read_json(folder, [{"messages": [{"role": "user", "content": parts}]}]).examples
     assert (example.content, example.response) == ("what is\nthis", None) and "messages" in example.metadata
 
@@ -251,7 +260,12 @@ def test_what_fits_nothing_names_its_keys_and_the_way_out(folder: Path) -> None:
 
 def test_map_takes_the_key_as_it_stands_before_the_path(folder: Path) -> None:
     """A dotted path leads into objects, whose other fields stay; a key with a dot in it is a key."""
-    row = {"query.text": "dotted", "query": {"text": "nested", "basis": "b"}, "out": {"deep": {"er": "r"}}, "prompt": "p"}
+    row = {
+        "query.text": "dotted",
+        "query": {"text": "nested", "basis": "b"},
+        "out": {"deep": {"er": "r"}},
+        "prompt": "p",
+    }
     [example] = read_json(folder, [row], content_key="query.text", response_key="out.deep.er").examples
     assert (example.content, example.response) == ("dotted", "r")
     assert example.metadata == {"query": {"text": "nested", "basis": "b"}, "prompt": "p"}

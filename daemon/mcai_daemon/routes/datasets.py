@@ -30,5 +30,5 @@ async def show_dataset(call: Call) -> Dataset:
 
 OPERATIONS = (
     Operation("GET", "/v1/datasets", "All domains, by name", list_datasets, Datasets),
-    Operation("GET", "/v1/datasets/{domain}", "One domain", show_dataset, Dataset, errors=(NotFoundError,)),
+    Operation("GET", "/v1/datasets/{domain:path}", "One domain", show_dataset, Dataset, errors=(NotFoundError,)),
 )
