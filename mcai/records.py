@@ -202,6 +202,8 @@ class Status(Struct, frozen=True):
     index: IndexInfo
     home: str
     bytes_on_disk: int
+    settings: dict[str, str | int | float] = {}
+    """What the daemon read at its start, secrets masked."""
 
 
 class ExportResult(Struct, frozen=True):

@@ -74,6 +74,10 @@ class Settings:
     def number(self, key: str) -> float:
         return float(self.values[key])
 
+    def shown(self) -> dict[str, Value]:
+        """Return the values by key, secrets masked."""
+        return {row["key"]: row["value"] for row in self.describe()}
+
     def describe(self) -> list[dict[str, Any]]:
         """Return one row a key, ``{key, value, origin, default, help}``; secrets are masked."""
         return [

@@ -69,7 +69,8 @@ class FakeClient:
         domains = len({row.domain for row in self.rows.values()})
         counts = {"examples": len(self.rows), "datasets": domains, "bytes_on_disk": 1 << 20}
         epochs = {"epoch": self.epoch, "index_epoch": self.index_epoch}
-        return Status(daemon=daemon, index=index, home="/home/u", **counts, **epochs)
+        told: dict[str, str | int | float] = {"log.level": "info"}
+        return Status(daemon=daemon, index=index, home="/home/u", settings=told, **counts, **epochs)
 
     def get(self, example_id: int) -> StoredExample:
         self._note("get", example_id=example_id)

@@ -108,7 +108,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_config_shows_every_setting_with_its_origin(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Value, origin and default of each key; a secret is masked; no daemon is asked."""
+    """Value, origin and default of each key; a secret is masked; a daemon that has another value is named."""
     (home / "config.toml").write_text("[log]\nlevel = 'debug'\n")
     monkeypatch.setenv("MCAI_EMBED__API_KEY", "s3cret")
     ran = mcai("config", "show", "--json")
@@ -118,8 +118,10 @@ def test_config_shows_every_setting_with_its_origin(home: Path, monkeypatch: pyt
         rows["embed.dim"]["origin"] == "default" and {"key", "value", "origin", "default"} <= rows["embed.dim"].keys()
     )
     assert "s3cret" not in ran.stdout and rows["embed.api_key"]["origin"] == "MCAI_EMBED__API_KEY"
-    assert not ran.client.calls
-    assert "config.toml" in mcai("config", "show").stdout
+    assert rows["log.level"]["daemon"] == "info" and "daemon" not in rows["embed.dim"]
+    assert ran.client.started_with["start"] is False
+    shown = mcai("config", "show").stdout
+    assert "config.toml" in shown and "the running daemon has info" in shown
 
 
 def test_a_wrong_setting_exits_2(home: Path) -> None:

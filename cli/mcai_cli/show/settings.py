@@ -22,6 +22,12 @@ def print_settings(rows: Sequence[Mapping[str, Any]], home: Home) -> None:
             [(row["key"], _value(row), _origin(str(row["origin"]), home)) for row in rows],
         )
     )
+    for row in rows:
+        if "daemon" in row:
+            told = (
+                f"{row['key']}: the running daemon has {one_line(str(row['daemon'])) or '(none)'}; mcai daemon restart"
+            )
+            out.print(Text(told, style="yellow"))
     out.print(Text(f"home {one_line(str(home.dir))}", style="dim"))
 
 

@@ -31,6 +31,7 @@ async def status(call: Call) -> Status:
         index_epoch=indexer.applied_epoch,
         index=index,
         home=str(services.home.dir),
+        settings=services.settings.shown(),
         bytes_on_disk=await asyncio.to_thread(bytes_on_disk, services.home.dir),
     )
 
