@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -44,6 +44,7 @@ def make_app(services: Services) -> Starlette:
         exception_handlers={
             McaiError: failures.on_mcai_error,
             HTTPException: failures.on_http_error,
+            ClientDisconnect: failures.on_disconnect,
             Exception: failures.on_surprise,
         },
     )

@@ -8,8 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mcai import errors
+from mcai import __version__, errors
 from mcai.errors import McaiError
+from mcai.wire import PROTOCOL_HEADER, PROTOCOL_VERSION, VERSION_HEADER
 
 log = structlog.get_logger("http")
 
@@ -35,6 +36,9 @@ STATUS: dict[type[McaiError], int] = {
 
 RETRY_AFTER_S = {503: "1", 507: "30"}
 
+VERSIONS = {PROTOCOL_HEADER: str(PROTOCOL_VERSION), VERSION_HEADER: __version__}
+"""Headers of every answer: a client that misses them takes the daemon for another version's."""
+
 
 def status_of(kind: type[McaiError]) -> int:
     """Return the HTTP status of an error class."""
@@ -44,7 +48,7 @@ def status_of(kind: type[McaiError]) -> int:
 def response_to(error: McaiError) -> Response:
     """Return the answer that carries an error."""
     status = status_of(type(error))
-    headers = {"retry-after": RETRY_AFTER_S[status]} if status in RETRY_AFTER_S else None
+    headers = VERSIONS | ({"retry-after": RETRY_AFTER_S[status]} if status in RETRY_AFTER_S else {})
     return Response(msgspec.json.encode(error.as_wire()), status, headers, "application/json")
 
 
@@ -67,6 +71,11 @@ async def on_http_error(request: Request, error: Exception) -> Response:
         body = errors.NotFoundError(f"there is no route {path}", hint="See /openapi.json").as_wire()
     headers = dict(error.headers or {})
     return Response(msgspec.json.encode(body), error.status_code, headers, "application/json")
+
+
+async def on_disconnect(request: Request, error: Exception) -> Response:
+    """Answer a request that broke off in its body, if anybody still listens."""
+    return response_to(errors.InvalidRequestError("the body ended too early"))
 
 
 async def on_surprise(request: Request, error: Exception) -> Response:

@@ -12,10 +12,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mcai import __version__
-from mcai.errors import ForbiddenError, McaiError, RecordTooLargeError, VersionMismatchError
-from mcai.wire import PROTOCOL_HEADER, PROTOCOL_VERSION, SOCKET_HOST, VERSION_HEADER
-from mcai_daemon.failures import response_to
+from mcai.errors import ForbiddenError, InvalidRequestError, McaiError, RecordTooLargeError, VersionMismatchError
+from mcai.wire import PROTOCOL_HEADER, PROTOCOL_VERSION, SOCKET_HOST
+from mcai_daemon.failures import VERSIONS, response_to
 
 MAX_BODY_BYTES = 32 << 20
 _BROWSER_HEADERS = ("origin", "referer", "sec-fetch-site")
@@ -34,6 +33,13 @@ class PeerCheckedProtocol(HttpToolsProtocol):
                 return
         super().connection_made(transport)
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP in the shape of every other error."""
+        answer = response_to(InvalidRequestError(msg))
+        headers = [name + b": " + value for name, value in answer.raw_headers]
+        self.transport.write(b"\r\n".join([b"HTTP/1.1 400 Bad Request", *headers, b"connection: close", b"", answer.body]))
+        self.transport.close()
+
 
 class Guards:
     """Refuses before routing; puts the versions on every answer."""
@@ -48,9 +54,7 @@ class Guards:
 
         async def send_with_versions(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers[PROTOCOL_HEADER] = str(PROTOCOL_VERSION)
-                headers[VERSION_HEADER] = __version__
+                MutableHeaders(scope=message).update(VERSIONS)
             await send(message)
 
         error = _refusal(Headers(scope=scope))

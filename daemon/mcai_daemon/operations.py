@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -20,6 +21,8 @@ from mcai_daemon.services import Services
 
 T = TypeVar("T")
 Kind = Literal["string", "integer", "boolean", "array"]
+
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def _value(parameter: Parameter, given: list[str]) -> Any:
     if parameter.kind == "array":
         return given
     if parameter.kind == "integer":
-        if not text.lstrip("-").isdecimal() or len(text) > 18:
+        if not _WHOLE_NUMBER.fullmatch(text):
             raise InvalidRequestError(f"{parameter.name} must be a whole number, not {text[:40]!r}")
         return int(text)
     if parameter.kind == "boolean":

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from benchmarks.figures import SIZES, Figure, Results, at_least
 from benchmarks.peers import chroma, datasette, install, postgres
-from benchmarks.peers.shared import PAGES_PER_S, RECALL, SEARCHES_PER_S, SEMANTIC_P50, Task
+from benchmarks.peers.shared import PAGES_PER_S, SEARCHES_PER_S, SEMANTIC_P50, Task
 from benchmarks.product import FAILURES
 
 RECALL_WANTED = 0.98
+"""What the design asks of mcai; pgvector is measured at its fastest setting that reaches it, even if mcai finds more."""
 NAMES = (datasette.NAME, chroma.NAME, postgres.NAME)
 
 
@@ -21,11 +22,10 @@ def measure(task: Task, results: Results) -> None:
         for name in NAMES:
             results.give_up(name, f"the peers cannot be installed: {error}")
         return
-    recall = results.find(RECALL, task.rows) or RECALL_WANTED
     peers: dict[str, Callable[[Task], None]] = {
         datasette.NAME: lambda its: datasette.measure(its, results),
         chroma.NAME: lambda its: chroma.measure(its, results),
-        postgres.NAME: lambda its: postgres.measure(its, results, recall),
+        postgres.NAME: lambda its: postgres.measure(its, results, RECALL_WANTED),
     }
     for name, measure_peer in peers.items():
         try:

@@ -98,13 +98,21 @@ class Connection:
         Raises:
             ConnectionError: the server hung up, or answered with an error.
         """
+        answer = self._exchange(request)
+        if answer.status >= 400:
+            raise ConnectionError(f"HTTP {answer.status}: {answer.body[:300].decode(errors='replace')}")
+        return answer.body
+
+    def succeeds(self, request: bytes) -> bool:
+        """Send a request; tell whether it was answered without an error."""
+        return self._exchange(request).status < 400
+
+    def _exchange(self, request: bytes) -> Response:
         self._socket.sendall(request)
         answer = Response()
         while not answer.feed(self._socket.recv(READ_BYTES)):
             pass
-        if answer.status >= 400:
-            raise ConnectionError(f"HTTP {answer.status}: {answer.body[:300].decode(errors='replace')}")
-        return answer.body
+        return answer
 
     def ask(self, target: str, body: Any = None) -> Any:
         """Send one request; return its JSON answer."""

@@ -18,11 +18,12 @@ LAST_ROW_QUERIES = (("keyword", LAST_KEYWORD), ("semantic", LAST_CONTENT), ("hyb
 
 
 def measure(product: Product, daemon: Daemon, file_path: Path, rows: int, results: Results) -> None:
-    """Import a file into an empty home.
+    """Import a file into an empty home of a daemon that has loaded everything.
 
     Raises:
         RuntimeError: not every row came in, or a search does not find the last one.
     """
+    daemon.wait_until_loaded()
     with PeakMemory(daemon.pid) as memory:
         begun = time.perf_counter()
         report = json.loads(product.command(daemon.home_dir, "migrate", str(file_path), "--json"))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.http_raw import Connection
+from benchmarks.http_raw import Connection, message
 from benchmarks.venv_entry import ROOT
 from mcai.errors import McaiError
 from mcai.paths import find_home
@@ -98,6 +98,20 @@ class Daemon:
             RuntimeError: it ended, or does not listen in time.
         """
         return connect_when_up(self._process, lambda: Connection(self.socket_path))
+
+    def wait_until_loaded(self) -> None:
+        """Wait until search is loaded too.
+
+        Raises:
+            RuntimeError: it is not in time.
+        """
+        deadline = time.monotonic() + START_TIMEOUT_S
+        connection = self.connect()
+        while not connection.succeeds(message("/v1/health/startup")):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the daemon has not loaded everything after {START_TIMEOUT_S:g} s")
+            time.sleep(POLL_S)
+        connection.close()
 
     def stop(self) -> None:
         """Stop it and wait for its end."""

@@ -11,9 +11,10 @@ from mcai.formats import ReadOptions
 from mcai.paths import find_home
 from mcai_cli import exits, output
 from mcai_cli.connect import connect
+from mcai_cli.importing.advance import Advance
 from mcai_cli.importing.engine import Options
 from mcai_cli.importing.engine import migrate as import_files
-from mcai_cli.importing.progress import Advance, watch
+from mcai_cli.importing.progress import watch
 from mcai_cli.importing.waiting import index_epoch
 from mcai_cli.options import Json, NoStart, key_map
 

@@ -29,7 +29,7 @@ from mcai.formats import (
 from mcai.paths import Home
 from mcai.records import MAX_TOLD, AddResult, NewExample
 from mcai.wire import calls
-from mcai_cli.importing.progress import Advance
+from mcai_cli.importing.advance import Advance
 from mcai_cli.importing.quarantine import Quarantine
 from mcai_cli.importing.report import Report, Tally
 from mcai_cli.importing.seen import Seen

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mcai.errors import McaiError
 from mcai.records import Status
-from mcai_cli.importing.progress import Advance
+from mcai_cli.importing.advance import Advance
 from mcai_cli.output import counted, note
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from mcai_cli.importing.progress import Advance, every
+from mcai_cli.importing.advance import Advance, every
 from mcai_cli.show import console
 
 _REFRESH_S = 0.2
