@@ -1,4 +1,4 @@
-"""What the tests of the dataset readers share: one way to write a file, read it, and check that everything is counted."""
+"""What the tests of the dataset readers share: to write a file, read it, and check that everything is counted."""
 
 from __future__ import annotations
 

@@ -37,7 +37,9 @@ class PeerCheckedProtocol(HttpToolsProtocol):
         """Answer what is no HTTP in the shape of every other error."""
         answer = response_to(InvalidRequestError(msg))
         headers = [name + b": " + value for name, value in answer.raw_headers]
-        self.transport.write(b"\r\n".join([b"HTTP/1.1 400 Bad Request", *headers, b"connection: close", b"", answer.body]))
+        self.transport.write(
+            b"\r\n".join([b"HTTP/1.1 400 Bad Request", *headers, b"connection: close", b"", answer.body])
+        )
         self.transport.close()
 
 

@@ -22,6 +22,7 @@ class Response:
         self.headers: dict[str, str] = {}
         """Names are lower case."""
         self.is_whole = False
+        self.keeps_alive = False
         self._sock = sock
         self._parts: list[bytes] = []
         self._headers_done = False
@@ -29,7 +30,6 @@ class Response:
         while not self._headers_done:
             self._receive()
         self.status: int = self._parser.get_status_code()
-        self.keeps_alive: bool = self._parser.should_keep_alive()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser."""
@@ -37,6 +37,8 @@ class Response:
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
+        # Asked now: after the end of the message the parser says no to everything.
+        self.keeps_alive = self._parser.should_keep_alive()
         self._headers_done = True
 
     def on_body(self, part: bytes) -> None:

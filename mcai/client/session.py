@@ -9,7 +9,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from urllib.parse import urlencode
 
 from mcai import __version__, paths
-from mcai.errors import VersionMismatchError
+from mcai.errors import InvalidRequestError, VersionMismatchError
 from mcai.wire import (
     EPOCH_HEADER,
     PROTOCOL_HEADER,
@@ -48,7 +48,14 @@ class Session:
         return f"{request.path}?{urlencode(query, doseq=True)}" if query else request.path
 
     def headers(self, request: Request) -> dict[str, str]:
-        """Return the headers to send."""
+        """Return the headers to send.
+
+        Raises:
+            InvalidRequestError: a value that no header can carry, such as a key with a line break.
+        """
+        for name, value in request.headers.items():
+            if not (value.isascii() and value.isprintable()):
+                raise InvalidRequestError(f"{name} {value[:40]!r} may have printable ASCII characters only")
         common = {
             "host": SOCKET_HOST,
             PROTOCOL_HEADER: str(PROTOCOL_VERSION),

@@ -10,7 +10,7 @@ from benchmarks.peers.shared import PAGES_PER_S, SEARCHES_PER_S, SEMANTIC_P50, T
 from benchmarks.product import FAILURES
 
 RECALL_WANTED = 0.98
-"""What the design asks of mcai; pgvector is measured at its fastest setting that reaches it, even if mcai finds more."""
+"""What the design asks of mcai: pgvector is measured at its fastest setting that reaches it, whatever mcai reaches."""
 NAMES = (datasette.NAME, chroma.NAME, postgres.NAME)
 
 

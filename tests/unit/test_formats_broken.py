@@ -233,7 +233,7 @@ def test_a_huge_record_is_rejected_without_being_held(folder: Path, name: str) -
 def test_a_missing_brace_does_not_cost_the_rest_of_a_large_list(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken JSON is told from a long item by what stands in it, not by how far it seems to go."""
     monkeypatch.setattr(json_walk, "MAX_ITEM_BYTES", 300_000)
-    rows = ['{"prompt": "%d", "completion": "%s"}' % (number, "x" * 1_000) for number in range(3_000)]
+    rows = [json.dumps({"prompt": str(number), "completion": "x" * 1_000}) for number in range(3_000)]
     rows[700], rows[1_400] = rows[700][:-1], rows[1_400][:-2] + "}"
     reading = read_text(folder, "a.json", "[" + ",".join(rows) + "]")
     assert len(reading.examples) == 2_998 and len(reading.rejected) == 2

@@ -146,9 +146,7 @@ def test_permission_denied_names_the_file_and_the_folder(folder: Path) -> None:
 
 def test_names_that_are_no_text_do_not_crash(folder: Path) -> None:
     """Undecodable bytes in a name are shown, stored and opened."""
-    path = os.fsencode(folder) + b"/caf\xe9\n.json"
-    with open(path, "w") as out:
-        out.write(GOOD)
+    (folder / os.fsdecode(b"caf\xe9\n.json")).write_text(GOOD)
     [file] = find_files([str(folder)])
     assert isinstance(file, SourceFile) and file.path.endswith("caf\\udce9\n.json")
     [example] = read_source(file).examples
@@ -187,16 +185,16 @@ def test_stdin_may_hold_any_shape(folder: Path, monkeypatch: pytest.MonkeyPatch)
         "csv": "question,answer\na,\n,x\nc,\n",
         "txt": "Prompt: a\nCompletion:\nPrompt:\nCompletion: x\nPrompt: c\nCompletion:\n",
     }
+    [stdin] = find_files(["-"])
+    assert isinstance(stdin, SourceFile) and stdin.size_bytes is None
     for shape, text in texts.items():
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-        [file] = find_files(["-"])
-        assert isinstance(file, SourceFile) and file.size_bytes is None
-        reading = read_source(file)
+        reading = read_source(stdin)
         assert reading.summary.shape == shape
         assert [example.source for example in reading.examples] == ["-#1", "-#3"]
         assert reading.rejected[0].source == "-#2" and reading.examples[0].domain == "general"
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"words")))
-    assert read_source(file).summary.unreadable
+    assert read_source(stdin).summary.unreadable
 
 
 def test_progress_reaches_the_size_of_the_file(folder: Path) -> None:
@@ -250,7 +248,7 @@ def test_wide_encodings_are_read(folder: Path) -> None:
 
 
 def test_finding_files_loads_nothing_heavy() -> None:
-    """The command line starts fast: no table, text repair, temporary file or Parquet code is loaded with the package."""
+    """The command line starts fast: no code for tables, repair, temporary files or Parquet comes with the package."""
     code = "import sys, mcai.formats\nprint(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())

@@ -86,7 +86,9 @@ def test_single_flips_in_small_files(folder: Path, name: str) -> None:
     small = FILES[name] if name.endswith("parquet") else b"".join(lines[:30])[:2_000]
     for _ in range(40 if name.endswith("parquet") else 200):
         data = bytearray(small)
-        data[chance.randrange(len(data))] = chance.choice(b'{}[]",:\\\n\0\xff`~ PQ\r') if chance.random() < 0.7 else 0xE9
+        data[chance.randrange(len(data))] = (
+            chance.choice(b'{}[]",:\\\n\0\xff`~ PQ\r') if chance.random() < 0.7 else 0xE9
+        )
         read_bytes(folder, name, bytes(data))
 
 
@@ -117,7 +119,9 @@ def test_random_bytes(folder: Path, name: str) -> None:
     """Files that are nothing at all."""
     chance = random.Random(f"{SEED} bytes {name}")
     for _ in range(30):
-        alphabet = chance.choice([bytes(range(256)), b'{}[]",:\\ \n ab', b'Prompt: Completion:\n"`,{', b"\xff\xfe\0[]{"])
+        alphabet = chance.choice(
+            [bytes(range(256)), b'{}[]",:\\ \n ab', b'Prompt: Completion:\n"`,{', b"\xff\xfe\0[]{"]
+        )
         size = chance.randrange(400)
         reading = read_bytes(folder, name, bytes(chance.choice(alphabet) for _ in range(size)))
         assert reading.summary.found or reading.summary.reason

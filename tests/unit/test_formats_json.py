@@ -58,7 +58,7 @@ def test_an_object_may_hold_its_list_under_any_key(folder: Path, key: str, inden
 
 
 def test_containers_nest_and_inherit(folder: Path) -> None:
-    """Domain and date come from the nearest container that names one; each container is told once, plain fields only."""
+    """Domain and date come from the nearest container that names one; each is told once, with its plain fields."""
     document = {
         "category": "outer",
         "created": "2025-01-01",

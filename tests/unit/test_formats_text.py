@@ -54,9 +54,8 @@ def test_pairs_of_labels(folder: Path, start: str, answer: str) -> None:
 
 def test_the_first_label_decides_the_pair(folder: Path) -> None:
     """Other labels, labels within a line, indented ones and those of another case are text."""
-    text = "Prompt: a\nCompletion: b\nUser: x\nQ: y\n prompt: z\nprompt: z\nthe Prompt: w\n Prompt: v\nCompletion: u\nAnswer: t\n"
-    [pair] = read(folder, text).pairs
-    assert pair == ("a", text.removeprefix("Prompt: a\nCompletion: ").strip())
+    answer = "b\nUser: x\nQ: y\n prompt: z\nprompt: z\nthe Prompt: w\n Prompt: v\nCompletion: u\nAnswer: t"
+    assert read(folder, f"Prompt: a\nCompletion: {answer}\n").pairs == [("a", answer)]
 
 
 def test_line_ends_and_marks(folder: Path) -> None:
