@@ -86,7 +86,7 @@ class JsonReader:
     def _lines(self, at: int) -> Generator[Item, None, int]:
         """Take line after line, as fast as can be, until one is not simply a record."""
         window, intake = self._window, self._intake
-        read, line = intake.recogniser.read, window.line(at)
+        read, line = intake.recogniser.read, window.mark(at).line
         while True:
             data, start = window.data, at - window.base
             end = data.find(b"\n", start)

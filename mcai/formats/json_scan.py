@@ -45,7 +45,7 @@ _WORD = re.compile(rb'[^\s,\[\]{}"]*+')
 _QUOTE, _OPENERS, _CLOSER_OF = 0x22, b"{[", {0x7D: 0x7B, 0x5D: 0x5B}
 _BACKSLASH, _NEWLINE, _BRACE, _BRACKET = 0x5C, 0x0A, 0x7B, 0x5B
 # Far beyond what a record may have, so that what is deeper need not be looked into.
-_DEEP = 4 * MAX_DEPTH
+_DEEP = 2 * MAX_DEPTH
 _MAX_OPEN = 1 << 16
 _DOUBTFUL_BYTES = 1 << 16
 

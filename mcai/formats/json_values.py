@@ -187,8 +187,6 @@ def _explain(raw: bytes, complaint: str) -> NoReturn:
     except UnicodeDecodeError as error:
         is_syntax = not _parses(raw.decode("utf-8", "replace"))
         raise FaultError("invalid UTF-8", error.start, is_syntax=is_syntax) from None
-    if _depth(raw) > MAX_DEPTH:
-        raise FaultError(TOO_DEEP) from None
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
@@ -197,6 +195,8 @@ def _explain(raw: bytes, complaint: str) -> NoReturn:
     except ValueError:
         raise FaultError("number out of range") from None
     except RecursionError:
+        raise FaultError(TOO_DEEP) from None
+    if _depth(raw) > MAX_DEPTH:
         raise FaultError(TOO_DEEP) from None
     if _holds_surrogate(value):
         raise FaultError("half a character: a lone surrogate (\\ud800 to \\udfff)") from None

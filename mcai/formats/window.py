@@ -33,8 +33,8 @@ class Window:
         self.data = b""
         self.base = start
         self._progress = progress
-        self._line = 1
-        self._line_start = start
+        # The place of `base`, and the one that was asked for last: lines are counted from there.
+        self._first = self._latest = Mark(start, 1, start)
         self._is_scouting = False
 
     @property
@@ -86,14 +86,19 @@ class Window:
 
     def mark(self, offset: int) -> Mark:
         """Return a place in view to come back to."""
-        line, line_start = self._line_at(offset)
-        return Mark(offset, line, line_start)
+        near = self._latest if self._latest.offset <= offset else self._first
+        start, end = near.offset - self.base, offset - self.base
+        breaks = self.data.count(b"\n", start, end)
+        line_start = self.base + self.data.rfind(b"\n", start, end) + 1 if breaks else near.line_start
+        self._latest = Mark(offset, near.line + breaks, line_start)
+        return self._latest
 
     def rewind(self, mark: Mark) -> None:
         """Go back to a place; it is in view then."""
         if not self.base <= mark.offset < self.end:
             self.data = b""
-            self.base, self._line, self._line_start = mark.offset, mark.line, mark.line_start
+            self.base = mark.offset
+            self._first = self._latest = mark
             self.more(mark.offset)
 
     def go_to(self, offset: int) -> None:
@@ -107,16 +112,12 @@ class Window:
             pass
         return self.data[mark.offset - self.base : end - self.base]
 
-    def line(self, offset: int) -> int:
-        """Return the number of the line, from 1, that a place in view stands in."""
-        return self._line_at(offset)[0]
-
     def place(self, offset: int) -> str:
         """Return a place in view as people name it: ``line 3, column 7`` (in characters, where the line is in view)."""
-        line, line_start = self._line_at(offset)
-        before = self.data[max(0, line_start - self.base) : offset - self.base]
-        unseen = max(0, self.base - line_start)
-        return f"line {line}, column {unseen + len(before.decode('utf-8', 'replace')) + 1}"
+        mark = self.mark(offset)
+        before = self.data[max(0, mark.line_start - self.base) : offset - self.base]
+        unseen = max(0, self.base - mark.line_start)
+        return f"line {mark.line}, column {unseen + len(before.decode('utf-8', 'replace')) + 1}"
 
     def original(self, mark: Mark, end: int) -> bytes | Span:
         """Return a stretch of the file for the quarantine: its bytes when they are few, else where they lie."""
@@ -124,15 +125,8 @@ class Window:
             return Span(self.file, mark.offset, end - mark.offset)
         return self.take(mark, end).rstrip(b", \t\r\n")
 
-    def _line_at(self, offset: int) -> tuple[int, int]:
-        at = offset - self.base
-        breaks = self.data.count(b"\n", 0, at)
-        if not breaks:
-            return self._line, self._line_start
-        return self._line + breaks, self.base + self.data.rfind(b"\n", 0, at) + 1
-
     def _drop(self, keep: int) -> None:
         if keep > self.base:
-            self._line, self._line_start = self._line_at(keep)
+            self._first = self.mark(keep)
             self.data = self.data[keep - self.base :]
             self.base = keep

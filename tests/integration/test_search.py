@@ -76,22 +76,22 @@ def test_keyword_finds_nothing_without_a_common_word(client: Client) -> None:
 @pytest.mark.parametrize(
     ("filters", "expected"),
     [
-        ({"domain": "cooking"}, {"How do I boil an egg?", "How long does rice take?"}),
-        ({"domain": ["cooking", "music"], "source": "/data/kitchen"}, {"How do I boil an egg?"}),
-        ({"emotion": "AWE"}, {"What is a comet?"}),
-        ({"frequency": "8..13"}, {"What are alpha waves?"}),
-        ({"frequency": (None, 10), "domain": "astronomy"}, {"Why does the moon shine?"}),
-        ({"since": "2025-06-01", "until": "2025-06-02"}, {"How long does rice take?"}),
-        ({"domain": "nowhere"}, set()),
-        ({"source": "/data/kit"}, set()),
+        ({"domain": "cooking"}, ["How do I boil an egg?", "How long does rice take?"]),
+        ({"domain": ["cooking", "music"], "source": "/data/kitchen"}, ["How do I boil an egg?"]),
+        ({"emotion": "AWE"}, ["What is a comet?"]),
+        ({"frequency": "8..13"}, ["What are alpha waves?"]),
+        ({"frequency": (None, 10), "domain": "astronomy"}, ["Why does the moon shine?"]),
+        ({"since": "2025-06-01", "until": "2025-06-02"}, ["How long does rice take?"]),
+        ({"domain": "nowhere"}, []),
+        ({"source": "/data/kit"}, []),
     ],
     ids=str,
 )
-def test_filters_narrow_every_mode(client: Client, mode: Any, filters: dict[str, Any], expected: set[str]) -> None:
+def test_filters_narrow_every_mode(client: Client, mode: Any, filters: dict[str, Any], expected: list[str]) -> None:
     """A search shows only what its filters pick, and all of that when it is alike at all."""
     asked = "what how why does the egg rice moon comet waves take"
 
-    assert set(_found(client, asked, mode=mode, limit=50, **filters)) == expected
+    assert set(_found(client, asked, mode=mode, limit=50, **filters)) == set(expected)
 
 
 def test_explanation_is_only_given_when_asked_for(client: Client) -> None:

@@ -6,7 +6,6 @@ import fcntl
 import http.client
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -14,10 +13,10 @@ from helpers import ask, connect, contents, log_of, samples, spawned, wait_until
 from mcai.client import Client, lifecycle
 from mcai.paths import Home
 
-GRACE_S = 5.0
-"""How long the daemon lets open requests run on."""
-SLACK_S = 8.0
-"""For a machine with other things to do."""
+END_S = 60.0
+"""When a test gives up; how long a stop really takes, the log tells better than a clock on a busy machine."""
+WAITED_TO_THE_END = "timeout graceful shutdown exceeded"
+"""The server's word when open requests used up the time that they had."""
 
 
 def _is_free(home: Home) -> bool:
@@ -30,7 +29,7 @@ def _is_free(home: Home) -> bool:
 
 
 def _assert_gone(home: Home, child: subprocess.Popen[bytes]) -> None:
-    assert child.wait(GRACE_S + SLACK_S) == 0, log_of(home)
+    assert child.wait(END_S) == 0, log_of(home)
     assert not home.socket_path.exists() and _is_free(home)
     assert '"event": "stopped"' in log_of(home).rstrip().splitlines()[-1]
 
@@ -43,10 +42,9 @@ def test_signal_stops_it_in_order(number: signal.Signals, fresh_home: Home) -> N
     """
     with spawned(fresh_home) as child, Client(fresh_home.dir, start=False) as idle:
         assert idle.add(samples(3)).imported == 3
-        begun = time.monotonic()
         child.send_signal(number)
         _assert_gone(fresh_home, child)
-        assert time.monotonic() - begun < GRACE_S, "an idle connection is no reason to wait"
+        assert WAITED_TO_THE_END not in log_of(fresh_home), "an idle connection is no reason to wait"
 
 
 def test_stop_names_who_was_stopped(fresh_home: Home) -> None:
@@ -58,7 +56,7 @@ def test_stop_names_who_was_stopped(fresh_home: Home) -> None:
 
         assert owner is not None and owner.pid == child.pid and owner.version
         assert lifecycle.running(fresh_home) is None and _is_free(fresh_home)
-        assert child.wait(SLACK_S) == 0
+        assert child.wait(END_S) == 0
     assert lifecycle.stop(fresh_home) is None
 
 
@@ -87,6 +85,7 @@ def test_export_that_nobody_reads_is_cut_off(fresh_home: Home) -> None:
         response.begin()
         child.send_signal(signal.SIGTERM)
         _assert_gone(fresh_home, child)
+        assert WAITED_TO_THE_END in log_of(fresh_home)
 
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             response.read()
@@ -100,12 +99,11 @@ def test_second_signal_does_not_wait(fresh_home: Home) -> None:
         client.add(big)
         asleep.sendall(b"GET /v1/export HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert asleep.recv(100).startswith(b"HTTP/1.1 200")
-        begun = time.monotonic()
         child.send_signal(signal.SIGTERM)
         wait_until(lambda: not _takes_connections(fresh_home), "it has heard the first signal")
         child.send_signal(signal.SIGTERM)
         _assert_gone(fresh_home, child)
-        assert time.monotonic() - begun < GRACE_S
+        assert WAITED_TO_THE_END not in log_of(fresh_home)
 
 
 def _takes_connections(home: Home) -> bool:
