@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+
+RUNTIME_DIR = Path("/tmp")
+"""Where the runtime folder of a long-named home lies. Not taken from the environment: cron and a login shell must find
+the same socket. The daemon makes the folder 0700 and refuses another user's; a client checks whose process listens."""
 
 MAX_SOCKET_PATH_BYTES = 100
 """``sun_path`` ends at 104 to 108 bytes, depending on the system; a longer path moves to a runtime folder."""
@@ -58,13 +61,7 @@ class Home:
         if len(os.fsencode(direct)) <= MAX_SOCKET_PATH_BYTES:
             return direct
         name = sha256(os.fsencode(self.dir)).hexdigest()[:16]
-        return runtime_dir() / f"mcai-{os.getuid()}-{name}" / "mcaid.sock"
-
-
-def runtime_dir() -> Path:
-    """Return the user's runtime folder: ``XDG_RUNTIME_DIR`` where there is one, else the temp folder."""
-    xdg = os.environ.get("XDG_RUNTIME_DIR", "")
-    return Path(xdg) if xdg and Path(xdg).is_dir() and len(xdg) < 50 else Path(tempfile.gettempdir())
+        return RUNTIME_DIR / f"mcai-{os.getuid()}-{name}" / "mcaid.sock"
 
 
 def find_home(home: str | os.PathLike[str] | None = None) -> Home:

@@ -9,10 +9,11 @@ import sys
 import msgspec
 
 from mcai import __version__, paths
-from mcai.errors import ConfigError, DaemonAlreadyRunningError, McaiError
+from mcai.errors import ConfigError, DaemonAlreadyRunningError, FatalStoreError, McaiError
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
+EXIT_FATAL = os.EX_SOFTWARE
 EXIT_ALREADY_OWNED = os.EX_TEMPFAIL
 
 
@@ -31,12 +32,22 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         return run(home)
+    except OSError as error:
+        return _last_words(
+            McaiError(f"{error.filename or home.dir}: {error.strerror or error}", hint="See: mcai status")
+        )
     except McaiError as error:
-        # One JSON line as the last words: whoever started this process reads them from the log.
-        sys.stderr.write(msgspec.json.encode(error.as_wire()).decode() + "\n")
-        if isinstance(error, DaemonAlreadyRunningError):
-            return EXIT_ALREADY_OWNED
-        return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED
+        return _last_words(error)
+
+
+def _last_words(error: McaiError) -> int:
+    """Write the error as one JSON line, which whoever started this process reads from the log; return the exit code."""
+    sys.stderr.write(msgspec.json.encode(error.as_wire()).decode() + "\n")
+    if isinstance(error, DaemonAlreadyRunningError):
+        return EXIT_ALREADY_OWNED
+    if isinstance(error, FatalStoreError):
+        return EXIT_FATAL
+    return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def make_app(services: Services) -> Starlette:
     async def openapi(_: Request) -> Response:
         return Response(api, media_type="application/json")
 
-    return Starlette(
+    app = Starlette(
         routes=[*routes, Route("/openapi.json", openapi)],
         middleware=[Middleware(Guards)],
         exception_handlers={
@@ -48,6 +48,9 @@ def make_app(services: Services) -> Starlette:
             Exception: failures.on_surprise,
         },
     )
+    # /v1/status/ is no route of ours: an error that says so, not an empty redirect.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _endpoint(operations: Sequence[Operation], services: Services) -> Endpoint:

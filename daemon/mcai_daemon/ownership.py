@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 import stat
+import time
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,8 @@ from mcai import __version__, times
 from mcai.client.lifecycle import Owner, running
 from mcai.errors import ConfigError, DaemonAlreadyRunningError, StoreFullError
 from mcai.paths import Home
+
+_ASKED_AGAIN_S = 0.005
 
 
 def prepare(home: Home) -> None:
@@ -29,9 +32,19 @@ def prepare(home: Home) -> None:
             if stat.S_ISLNK(about.st_mode) or not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
                 raise ConfigError(f"{folder} is not a folder of this user", hint="Set MCAI_HOME to one that is.")
             if about.st_mode & 0o077:
-                folder.chmod(0o700)
+                _close_to_others(folder, about.st_mode)
     except OSError as error:
         raise ConfigError(f"the home {home.dir} cannot be used: {error.strerror}", hint="Set MCAI_HOME.") from error
+
+
+def _close_to_others(folder: Path, mode: int) -> None:
+    """Make a folder private - unless it plainly is something else, such as a home folder or /tmp, named by mistake."""
+    if mode & stat.S_ISVTX or (any(folder.iterdir()) and not (folder / "start.lock").exists()):
+        raise ConfigError(
+            f"{folder} is open to other users and holds other things",
+            hint="Set MCAI_HOME to a folder of its own, for example one below it.",
+        )
+    folder.chmod(0o700)
 
 
 def take_ownership(home: Home) -> int:
@@ -44,15 +57,16 @@ def take_ownership(home: Home) -> int:
         DaemonAlreadyRunningError: another daemon has it.
     """
     descriptor = os.open(home.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        owner = running(home)
-        raise DaemonAlreadyRunningError(
-            f"another daemon (pid {owner.pid if owner else 'unknown'}) owns {home.dir}",
-            hint="Use it, or stop it: mcai daemon stop",
-        ) from None
+    while not _lock(descriptor):
+        holder = running(home)
+        if holder is not None:
+            os.close(descriptor)
+            raise DaemonAlreadyRunningError(
+                f"another daemon (pid {holder.pid or 'not known yet'}) owns {home.dir}",
+                hint="Use it, or stop it: mcai daemon stop",
+            )
+        # It was only somebody who asked whether a daemon runs: asking takes the lock for a moment.
+        time.sleep(_ASKED_AGAIN_S)
     owner = Owner(pid=os.getpid(), version=__version__, started_at=times.show(times.now()))
     try:
         os.ftruncate(descriptor, 0)
@@ -60,6 +74,14 @@ def take_ownership(home: Home) -> int:
     except OSError as error:
         raise StoreFullError(f"{home.lock_path} cannot be written: {error.strerror}") from error
     return descriptor
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def bind(path: Path) -> socket.socket:

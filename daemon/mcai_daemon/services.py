@@ -33,12 +33,12 @@ class Services:
 def bytes_on_disk(folder: Path) -> int:
     """Return what the files below a folder take up. Looks, never opens: opening a DuckDB file would drop its lock."""
     total = 0
-    # Files come and go meanwhile.
-    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+    # Files come and go meanwhile; what cannot be looked at is not counted.
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 total += bytes_on_disk(Path(entry.path))
                 continue
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 total += entry.stat(follow_symlinks=False).st_size
     return total

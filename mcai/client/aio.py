@@ -93,7 +93,7 @@ class AsyncClient:
             except httpx2.TimeoutException as error:
                 raise TimeoutExpiredError(f"no answer to {request.method} {request.path} in time") from error
             except httpx2.TransportError as error:
-                if attempt == ATTEMPTS or not request.repeatable:
+                if attempt == ATTEMPTS:
                     raise DaemonError("the daemon went away before it answered", hint="Try again.") from error
         raise DaemonNotRunningError("the daemon starts and ends at once", hint="Look at: mcai daemon logs")
 

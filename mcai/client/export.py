@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 
-from mcai.errors import DaemonError
+from mcai.errors import DaemonError, TimeoutExpiredError
 from mcai.wire import EPOCH_HEADER
 
 ROWS_HEADER = "mcai-rows"
@@ -33,5 +33,7 @@ class ExportStream:
                 self._hash.update(chunk)
                 self.bytes += len(chunk)
                 yield chunk
+        except TimeoutError as error:
+            raise TimeoutExpiredError("the export did not go on in time", hint="Run it again.") from error
         except OSError as error:
             raise DaemonError("the daemon went away in the middle of the export", hint="Run it again.") from error

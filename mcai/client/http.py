@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
+import struct
 from collections.abc import Iterator, Mapping
 
 import httptools
 
 RECEIVE_BYTES = 1 << 18
+CREDENTIALS = struct.Struct("3i")
+"""``struct ucred``: pid, uid, gid."""
 CANNOT_SEND = "\r\n"
 
 
@@ -75,6 +80,18 @@ class Response:
         return b"".join(self.chunks())
 
 
+def check_peer(sock: socket.socket) -> None:
+    """Refuse to talk to another user's process.
+
+    Raises:
+        PermissionError: the listener is neither this user's nor root's. (Systems without SO_PEERCRED are not asked.)
+    """
+    if hasattr(socket, "SO_PEERCRED"):
+        _, uid, _ = CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
+        if uid not in (os.getuid(), 0):
+            raise PermissionError(errno.EACCES, f"it belongs to user {uid}")
+
+
 class Connection:
     """One connection; the next request may be sent when the last answer was read to its end."""
 
@@ -88,6 +105,7 @@ class Connection:
         try:
             self._sock.settimeout(timeout_s)
             self._sock.connect(path)
+            check_peer(self._sock)
         except BaseException:
             self._sock.close()
             raise

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from mcai.errors import DaemonError, DaemonNotRunningError, DaemonStartError, TimeoutExpiredError, from_wire
+from mcai.errors import DaemonError, DaemonStartError, TimeoutExpiredError, from_wire
 from mcai.paths import Home
 
 START_TIMEOUT_S = 30.0
@@ -74,21 +74,23 @@ def start(home: Home, timeout_s: float = START_TIMEOUT_S) -> bool:
     """
     deadline = time.monotonic() + timeout_s
     _prepare(home)
+    child: subprocess.Popen[bytes] | None = None
+    log_start = 0
     with _start_lock(home, deadline):
-        if answers(home):
-            return False
-        if running(home):
-            _wait_until_listening(home, None, deadline)
-            return False
-        print(f"mcai: starting the daemon for {home.dir}", file=sys.stderr)  # noqa: T201 - the word on stderr that the contract asks for
-        log_start = home.log_path.stat().st_size if home.log_path.exists() else 0
-        child = _spawn(home)
-        _children.append(child)
-        try:
-            _wait_until_listening(home, child, deadline)
-        except DaemonStartError as error:
-            raise _reason(home.log_path, log_start) or error from None
-    return True
+        while not answers(home):
+            if time.monotonic() > deadline:
+                raise TimeoutExpiredError("the daemon does not listen yet", hint="Look at: mcai daemon logs")
+            if child is not None and child.poll() not in (None, _EXIT_ALREADY_OWNED):
+                ended = DaemonStartError(f"the daemon ended with exit code {child.returncode}")
+                raise _reason(home.log_path, log_start) or ended
+            if (child is None or child.returncode is not None) and running(home) is None:
+                # Nobody owns the home - or no longer: the last owner may just have been stopped.
+                note(f"mcai: starting the daemon for {home.dir}")
+                log_start = home.log_path.stat().st_size if home.log_path.exists() else 0
+                child = _spawn(home)
+                _children.append(child)
+            time.sleep(_POLL_S)
+    return child is not None
 
 
 def stop(home: Home, timeout_s: float = STOP_TIMEOUT_S) -> Owner | None:
@@ -167,15 +169,10 @@ def _spawn(home: Home) -> subprocess.Popen[bytes]:
         os.close(log)
 
 
-def _wait_until_listening(home: Home, child: subprocess.Popen[bytes] | None, deadline: float) -> None:
-    while not answers(home):
-        if child and child.poll() not in (None, _EXIT_ALREADY_OWNED):
-            raise DaemonStartError(f"the daemon ended with exit code {child.returncode}")
-        if child is None and running(home) is None:
-            raise DaemonNotRunningError("the daemon ended while it was starting")
-        if time.monotonic() > deadline:
-            raise TimeoutExpiredError("the daemon does not listen yet", hint="Look at: mcai daemon logs")
-        time.sleep(_POLL_S)
+def note(text: str) -> None:
+    """Say a word on stderr, where there is one: a service may have closed it."""
+    if sys.stderr is not None:
+        sys.stderr.write(text + "\n")
 
 
 def _reason(log_path: Path, offset: int) -> DaemonError | None:

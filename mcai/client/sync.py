@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 from mcai.client import lifecycle
@@ -17,7 +17,8 @@ from mcai.wire import Answer, Flow, Request, calls, error_of
 
 T = TypeVar("T")
 
-_ABSENT = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError)
+EXPORT_TIMEOUT_S = 600.0
+"""A Parquet file is written whole before its first byte is sent."""
 
 
 class Client:
@@ -65,25 +66,20 @@ class Client:
             return result
 
     def send(self, request: Request) -> Answer:
-        """Send one request; starts the daemon and repeats the request where that is safe.
+        """Send one request; starts the daemon when it is absent, repeats the request when the daemon goes away.
 
         Raises:
             DaemonNotRunningError: no daemon, and it may not be started.
             TimeoutExpiredError: no answer in time.
-            DaemonError: the daemon went away and the request cannot be repeated.
+            DaemonError: the daemon goes away under every attempt.
         """
-        response = self._open(request)
-        try:
-            body = response.read()
-        except TimeoutError as error:
-            self._drop()
-            raise TimeoutExpiredError(f"no whole answer to {request.method} {request.path} in time") from error
-        except ConnectionError as error:
-            self._drop()
-            raise DaemonError("the daemon went away in the middle of its answer", hint="Try again.") from error
-        if not response.keeps_alive:
-            self._drop()
-        return self.session.take(request, Answer(response.status, response.headers, body))
+
+        def read(connection: Connection, response: Response) -> Answer:
+            answer = Answer(response.status, response.headers, response.read())
+            self._keep(connection, response)
+            return answer
+
+        return self.session.take(request, self._ask(request, read))
 
     @contextmanager
     def export(self, *, format: str = "jsonl", **filters: Any) -> Iterator[ExportStream]:
@@ -93,19 +89,21 @@ class Client:
             format: ``jsonl`` or ``parquet``.
         """
         query = {"format": format, **calls.filters(**filters)}
-        response = self._open(Request("GET", "/v1/export", query))
-        try:
+        request = Request("GET", "/v1/export", query, timeout_s=EXPORT_TIMEOUT_S)
+        connection, response = self._ask(request, lambda connection, response: (connection, response))
+        # The connection is this stream's alone: it may be left before its end, and other calls may come meanwhile.
+        with closing(connection):
+            stream = ExportStream(response.chunks(), response.headers)
             self.session.check_protocol(response.headers)
             if response.status >= 400:
-                raise error_of(Answer(response.status, response.headers, response.read()))
-            yield ExportStream(response.chunks(), response.headers)
-        finally:
-            # It may have been left before its end.
-            self._drop()
+                raise error_of(Answer(response.status, response.headers, b"".join(stream)))
+            yield stream
 
     def close(self) -> None:
         """Close this thread's connection; the client stays usable."""
-        self._drop()
+        kept = self._taken()
+        if kept is not None:
+            kept.close()
 
     def __enter__(self) -> Client:
         return self
@@ -113,48 +111,60 @@ class Client:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _open(self, request: Request) -> Response:
+    def _ask(self, request: Request, finish: Callable[[Connection, Response], T]) -> T:
+        """Send a request and hand its answer to ``finish``. Every verb may be repeated: a lost answer is asked again.
+
+        The connection is nobody else's meanwhile, and one on which anything went wrong - an interrupt too - is never
+        used again: an unread answer on it would be taken for that of the next request.
+        """
         timeout_s = request.timeout_s or self.session.timeout_s
         for attempt in range(1, ATTEMPTS + 1):
+            connection = None
             try:
-                return self._connection(timeout_s).request(
+                connection = self._taken() or Connection(str(self.session.home.socket_path), timeout_s)
+                response = connection.request(
                     request.method,
                     self.session.target(request),
                     self.session.headers(request),
                     request.body,
                     timeout_s,
                 )
-            except _ABSENT as error:
-                self._drop()
+                return finish(connection, response)
+            except BaseException as error:
+                if connection is not None:
+                    connection.close()
+                self._recover(error, request, last=attempt == ATTEMPTS)
+        raise DaemonNotRunningError("the daemon starts and ends at once", hint="Look at: mcai daemon logs")
+
+    def _recover(self, error: BaseException, request: Request, *, last: bool) -> None:
+        """Make the next attempt possible, or raise why there is none."""
+        match error:
+            case FileNotFoundError() | NotADirectoryError() | ConnectionRefusedError():
                 if not self.session.start:
                     raise DaemonNotRunningError() from error
                 lifecycle.start(self.session.home)
-            except TimeoutError as error:
-                self._drop()
-                raise TimeoutExpiredError(f"no answer to {request.method} {request.path} in time") from error
-            except ConnectionError as error:
+            case TimeoutError():
+                raise TimeoutExpiredError(f"no whole answer to {request.method} {request.path} in time") from error
+            case ConnectionError():
                 # A kept connection that the daemon closed meanwhile, or a daemon that died under the request.
-                self._drop()
-                if attempt == ATTEMPTS or not request.repeatable:
+                if last:
                     raise DaemonError("the daemon went away before it answered", hint="Try again.") from error
-            except OSError as error:
-                self._drop()
+            case OSError():
                 raise DaemonError(
                     f"the socket {self.session.home.socket_path} cannot be used: {error.strerror or error}",
                     hint="Set MCAI_HOME to a folder of your own.",
                 ) from error
-        raise DaemonNotRunningError("the daemon starts and ends at once", hint="Look at: mcai daemon logs")
+            case _:
+                raise error
 
-    def _connection(self, timeout_s: float) -> Connection:
+    def _taken(self) -> Connection | None:
+        """Take this thread's kept connection, if there is one; one from before a fork belongs to the parent."""
         kept: tuple[int, Connection] | None = getattr(self._local, "kept", None)
-        if kept is None or kept[0] != os.getpid():
-            # A connection that was made before a fork belongs to the parent.
-            kept = os.getpid(), Connection(str(self.session.home.socket_path), timeout_s)
-            self._local.kept = kept
-        return kept[1]
+        self._local.kept = None
+        return kept[1] if kept is not None and kept[0] == os.getpid() else None
 
-    def _drop(self) -> None:
-        kept: tuple[int, Connection] | None = getattr(self._local, "kept", None)
-        if kept is not None:
-            kept[1].close()
-            self._local.kept = None
+    def _keep(self, connection: Connection, response: Response) -> None:
+        if response.keeps_alive:
+            self._local.kept = os.getpid(), connection
+        else:
+            connection.close()

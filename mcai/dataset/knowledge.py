@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -17,10 +18,12 @@ from mcai.errors import EpochNotReachedError, InvalidRequestError, NotFoundError
 from mcai.records import AddResult, DeleteResult, Example, Hit, Page, SearchResult, StoredExample
 from mcai.store.base import Catalog, Filters, IndexFilter, Key, NewRow, SearchIndex
 
+T = TypeVar("T")
 Mode = Literal["hybrid", "semantic", "keyword"]
 
-LOAD_WAIT_S = 30.0
-"""A search that comes while Lance is still loading waits for it this long, as does one that names an epoch."""
+LOAD_WAIT_S = 12.0
+"""A search that comes while Lance is still loading waits for it this long, as does one that names an epoch. Both waits
+together stay below a client's own timeout of 30 s, so that it hears the reason."""
 SMALL_BACKLOG_ROWS = 2_000
 """So few new rows are indexed within a fraction of a second: a search waits for them rather than miss them."""
 CANDIDATES = 60
@@ -38,6 +41,7 @@ class Knowledge:
         self.embedder = embedder
         self.weights = fusion.Weights()
         self._search_wait_s = search_wait_s
+        self._writer = ThreadPoolExecutor(1, "writer")
 
     def check_epoch(self, min_epoch: int) -> None:
         """Refuse to read below what the caller has seen.
@@ -64,9 +68,7 @@ class Knowledge:
         def work() -> AddResult:
             return self.catalog.add(intake.read_rows(examples), key=key, containers=containers, dry_run=dry_run)
 
-        result = await asyncio.to_thread(work)
-        self.indexer.wake()
-        return result
+        return await self._write(work)
 
     async def edit(self, example_id: int, changes: Mapping[str, Any]) -> StoredExample:
         """Change fields of one example; see `intake.edited` and `Catalog.edit`."""
@@ -77,13 +79,15 @@ class Knowledge:
             before["metadata"] = msgspec.json.decode(before["metadata"])
             return intake.edited(before, changes)
 
-        result = await asyncio.to_thread(self.catalog.edit, example_id, change)
-        self.indexer.wake()
-        return result
+        return await self._write(lambda: self.catalog.edit(example_id, change))
 
     async def delete(self, ids: Sequence[int], *, key: Key | None) -> DeleteResult:
         """Delete examples; see `Catalog.delete`."""
-        result = await asyncio.to_thread(lambda: self.catalog.delete(ids, key=key))
+        return await self._write(lambda: self.catalog.delete(ids, key=key))
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        """Run a write in the one thread for writes: while it waits for its turn it must not take a reader's."""
+        result = await asyncio.get_running_loop().run_in_executor(self._writer, work)
         self.indexer.wake()
         return result
 

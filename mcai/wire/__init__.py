@@ -37,8 +37,6 @@ class Request:
     """Values are text, numbers, booleans or lists of them; None is left out."""
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    repeatable: bool = True
-    """Sending it a second time after a lost answer does no harm."""
     timeout_s: float | None = None
     """None: the client's own."""
 

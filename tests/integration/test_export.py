@@ -17,6 +17,8 @@ from mcai.errors import InvalidRequestError
 from mcai.paths import Home
 
 ROWS = 120
+BALLAST = {"ballast": "x" * 30_000}
+"""Rows with it do not fit into the buffers of a socket."""
 FIELDS = ["id", "domain", "content", "response", "emotion", "frequency_hz", "created_at", "source", "metadata"]
 
 
@@ -87,7 +89,7 @@ def test_filters_pick_rows(client: Client, format: str) -> None:
 
 def test_export_is_of_one_epoch(client: Client, daemon_home: Home) -> None:
     """Rows that are added, edited or deleted while it runs are not in it."""
-    big = [{"content": f"{number} " + "x" * 30_000, "domain": "big"} for number in range(200)]
+    big = samples(200, domain="big", metadata=BALLAST)
     ids = [int(str(item.id)) for item in client.add(big).results]
     with Client(daemon_home.dir, start=False) as writer, client.export(domain="big") as stream:
         chunks = iter(stream)
@@ -104,7 +106,7 @@ def test_export_is_of_one_epoch(client: Client, daemon_home: Home) -> None:
 
 def test_reader_that_leaves_early_does_no_harm(client: Client) -> None:
     """Stopping in the middle of an export leaves client and daemon usable."""
-    client.add([{"content": f"{number} " + "x" * 30_000, "domain": "left"} for number in range(100)])
+    client.add(samples(100, domain="left", metadata=BALLAST))
 
     with client.export(domain="left") as stream:
         next(iter(stream))

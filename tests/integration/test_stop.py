@@ -19,6 +19,10 @@ WAITED_TO_THE_END = "timeout graceful shutdown exceeded"
 """The server's word when open requests used up the time that they had."""
 
 
+BIG = [{**each, "metadata": {"ballast": "x" * 50_000}} for each in samples(400)]
+"""More than the buffers of any socket hold."""
+
+
 def _is_free(home: Home) -> bool:
     with home.lock_path.open("rb") as lock:
         try:
@@ -62,9 +66,8 @@ def test_stop_names_who_was_stopped(fresh_home: Home) -> None:
 
 def test_export_that_is_read_goes_to_its_end(fresh_home: Home) -> None:
     """A stop waits for an export that is on its way: the reader gets every row."""
-    big = [{"content": f"{number} " + "x" * 20_000} for number in range(400)]
     with spawned(fresh_home) as child, Client(fresh_home.dir, start=False) as client:
-        client.add(big)
+        client.add(BIG)
         with client.export() as stream:
             chunks = iter(stream)
             first = next(chunks)
@@ -77,9 +80,8 @@ def test_export_that_is_read_goes_to_its_end(fresh_home: Home) -> None:
 
 def test_export_that_nobody_reads_is_cut_off(fresh_home: Home) -> None:
     """A reader that has fallen asleep holds the stop up for a few seconds, no longer, and meets a cut, not an end."""
-    big = [{"content": f"{number} " + "x" * 50_000} for number in range(400)]
     with spawned(fresh_home) as child, Client(fresh_home.dir, start=False) as client, connect(fresh_home) as asleep:
-        client.add(big)
+        client.add(BIG)
         asleep.sendall(b"GET /v1/export HTTP/1.1\r\nHost: localhost\r\n\r\n")
         response = http.client.HTTPResponse(asleep)
         response.begin()
@@ -94,9 +96,8 @@ def test_export_that_nobody_reads_is_cut_off(fresh_home: Home) -> None:
 
 def test_second_signal_does_not_wait(fresh_home: Home) -> None:
     """Told twice, it lets go of open requests at once, and still closes its store in order."""
-    big = [{"content": f"{number} " + "x" * 50_000} for number in range(400)]
     with spawned(fresh_home) as child, Client(fresh_home.dir, start=False) as client, connect(fresh_home) as asleep:
-        client.add(big)
+        client.add(BIG)
         asleep.sendall(b"GET /v1/export HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert asleep.recv(100).startswith(b"HTTP/1.1 200")
         child.send_signal(signal.SIGTERM)

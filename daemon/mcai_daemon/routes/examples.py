@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from mcai_daemon.operations import FILTERS, Call, Operation, Parameter
 
 DEFAULT_LIMIT = 100
 MAX_ID = (1 << 63) - 1
+MAX_BATCH_IDS = 10_000
 
 
 class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,33 +60,38 @@ async def delete(call: Call) -> DeleteResult:
     body: DeleteRequest = call.body
     if not body.ids:
         raise InvalidRequestError("name the ids to delete")
-    _check_ids(body.ids)
-    return await call.services.knowledge.delete(body.ids, key=call.key)
+    if len(body.ids) > MAX_BATCH_IDS:
+        raise InvalidRequestError(f"a request may delete {MAX_BATCH_IDS:,} examples", hint="Split it.")
+    # What is no 64-bit number can be no example's id: it is missing like any other unknown one.
+    possible = [each for each in body.ids if abs(each) <= MAX_ID]
+    done = await call.services.knowledge.delete(possible, key=call.key)
+    missing = [*done.missing, *(each for each in body.ids if abs(each) > MAX_ID)]
+    return msgspec.structs.replace(done, missing=missing)
 
 
 async def get(call: Call) -> StoredExample:
-    _check_ids([call.path["example_id"]])
-    return await call.services.knowledge.get(call.path["example_id"])
+    return await call.services.knowledge.get(_id_of(call))
 
 
 async def edit(call: Call) -> StoredExample:
-    _check_ids([call.path["example_id"]])
-    return await call.services.knowledge.edit(call.path["example_id"], call.body)
+    return await call.services.knowledge.edit(_id_of(call), call.body)
 
 
 async def delete_one(call: Call) -> DeleteResult:
-    _check_ids([call.path["example_id"]])
-    return await call.services.knowledge.delete([call.path["example_id"]], key=None)
+    return await call.services.knowledge.delete([_id_of(call)], key=None)
 
 
-def _check_ids(ids: list[int]) -> None:
-    if any(not -MAX_ID <= each <= MAX_ID for each in ids):
-        raise NotFoundError("an id is a 64-bit number")
+def _id_of(call: Call) -> int:
+    """Read the id from the path. (Starlette's own conversion fails on numbers of more than 4,300 digits.)"""
+    text: str = call.path["example_id"]
+    if not re.fullmatch(r"-?[0-9]{1,19}", text) or abs(int(text)) > MAX_ID:
+        raise NotFoundError(f"there is no example {text[:40]!r}", hint="An id is a whole number. See: mcai query")
+    return int(text)
 
 
 _LIMIT = Parameter("limit", "integer", "1 to 1,000; 100 by default.")
 _CURSOR = Parameter("cursor", "string", "next_cursor of the previous page, with the same filters.")
-_ONE = "/v1/examples/{example_id:int}"
+_ONE = "/v1/examples/{example_id}"
 
 OPERATIONS = (
     Operation(

@@ -21,18 +21,22 @@ class SearchRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """hybrid for a text, semantic for a vector."""
     limit: int = 10
     explain: bool = False
-    domain: list[str] = []
+    domain: str | list[str] = []
+    """One exact name or several."""
     emotion: str | None = None
     frequency: str | None = None
     since: str | None = None
     until: str | None = None
     source: str | None = None
+    min_epoch: int = 0
+    """As in the query string of every read."""
 
 
 async def search(call: Call) -> SearchResult:
     body: SearchRequest = call.body
     if (body.text is None) == (body.vector is None):
         raise InvalidRequestError("give either text or vector")
+    call.services.knowledge.check_epoch(body.min_epoch)
     asked = body.text if body.text is not None else body.vector
     assert asked is not None
     return await call.services.knowledge.search(
@@ -40,7 +44,7 @@ async def search(call: Call) -> SearchResult:
         mode=body.mode or ("hybrid" if body.text is not None else "semantic"),
         limit=body.limit,
         filters=parse_filters(
-            domain=body.domain,
+            domain=[body.domain] if isinstance(body.domain, str) else body.domain,
             emotion=body.emotion,
             frequency=body.frequency,
             since=body.since,
@@ -48,7 +52,7 @@ async def search(call: Call) -> SearchResult:
             source=body.source,
         ),
         explain=body.explain,
-        min_epoch=call.min_epoch,
+        min_epoch=max(call.min_epoch, body.min_epoch),
     )
 
 

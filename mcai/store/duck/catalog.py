@@ -49,11 +49,11 @@ class DuckCatalog:
 
     def _load_state(self) -> None:
         cursor = self._connection.cursor()
-        head = one(cursor, "SELECT epoch, last_id FROM epochs ORDER BY epoch DESC LIMIT 1")
-        self._epoch: int
-        self._last_id: int
-        self._epoch, self._last_id = head or (0, 0)
+        head = one(cursor, "SELECT epoch, last_id FROM epochs ORDER BY epoch DESC LIMIT 1") or (0, 0)
+        # Names first: a reader that sees the new epoch must find the names of its datasets.
         self._names: dict[int, str] = dict(cursor.execute("SELECT id, domain FROM datasets").fetchall())
+        self._last_id: int = head[1]
+        self._epoch: int = head[0]
 
     @property
     def epoch(self) -> int:
@@ -84,8 +84,7 @@ class DuckCatalog:
                 raise
             finally:
                 cursor.close()
-            # Names first: a reader that sees the new epoch must find the names of its datasets.
-            self._names = transaction.names
+            self._names = transaction.names  # before the epoch, as in `_load_state`
             self._last_id = transaction.last_id
             self._epoch = transaction.epoch if transaction.changed else self._epoch
 

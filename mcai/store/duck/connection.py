@@ -44,6 +44,8 @@ def engine_errors() -> Iterator[None]:
     try:
         yield
     except duckdb.FatalException as error:
+        if _FULL.search(str(error)):
+            raise FatalStoreError("there is no room left on the disk of the data folder") from error
         raise FatalStoreError() from error
     except (duckdb.IOException, duckdb.TransactionException, duckdb.OutOfMemoryException) as error:
         if _FULL.search(str(error)):
@@ -71,9 +73,12 @@ def connect(path: Path | None, temp_dir: Path | None = None) -> duckdb.DuckDBPyC
         connection = duckdb.connect(":memory:" if path is None else str(path), config=config)
     except duckdb.Error as error:
         first_line = str(error).split("\n", 1)[0]
+        if _FULL.search(first_line):
+            raise StoreFullError() from error
         raise StoreUnavailableError(f"{path} cannot be opened: {first_line}") from error
-    connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    _migrate(connection)
+    with engine_errors():
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        _migrate(connection)
     return connection
 
 
