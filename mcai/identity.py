@@ -17,8 +17,8 @@ TEXT_AS_READ = "text_as_read"
 DIGEST_BYTES = 16
 
 
-def clean_domain(name: str) -> str:
-    """Return a domain name as it is stored: NFC, outer blanks removed, case kept."""
+def clean_name(name: str) -> str:
+    """Return a domain's or an emotion's name as it is stored: NFC, outer blanks removed, case kept."""
     return unicodedata.normalize("NFC", name).strip()
 
 
@@ -26,7 +26,7 @@ def identity(domain: str, content: str, response: str | None, metadata: Mapping[
     """Return the 16 bytes that stand for an example's identity.
 
     Args:
-        domain: as stored (see `clean_domain`).
+        domain: as stored (see `clean_name`).
         content: the prompt.
         response: the answer; None and "" are two different answers.
         metadata: looked at only for ``text_as_read``.

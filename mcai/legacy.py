@@ -35,7 +35,7 @@ class Neighbour(NamedTuple):
     content: str
     response: str | None
     distance: float
-    """Cosine distance, 0 to 2; nearest first."""
+    """Cosine distance, nearest first; 1 for everything at a right angle or beyond."""
 
 
 class KnowledgeService:

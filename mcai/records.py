@@ -16,8 +16,11 @@ MAX_RECORD_BYTES = 1 << 20
 MAX_BATCH_RECORDS = 5_000
 """One request may carry this many records; `Client.add` splits what is longer."""
 
-MAX_TOLD = 100
+MAX_TOLD = 32
 """So many different containers of one dataset are kept in its metadata; a file may have a million."""
+
+MAX_TOLD_BYTES = 32 << 10
+"""What one of them may have, as JSON; longer fields are left out, by name."""
 
 MAX_LIMIT = 1_000
 """The largest page and the largest number of hits."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 from mcai.records import Example, Hit
-from mcai_cli.output import print_json_line, write_text
+from mcai_cli.output import clean, print_json_line, write_text
 
 COLUMNS = ("id", "domain", "content", "response", "emotion", "frequency_hz", "created_at", "source", "metadata")
 
@@ -24,7 +25,9 @@ def print_rows(examples: Sequence[Example], form: Literal["jsonl", "csv"]) -> No
         for example in examples:
             print_json_line(example)
     else:
-        write_text(_csv(examples))
+        text = _csv(examples)
+        # A terminal must not act on what is in a record; a file or a pipe gets it as it is.
+        write_text(clean(text) if sys.stdout.isatty() else text)
 
 
 def _csv(examples: Sequence[Example]) -> str:

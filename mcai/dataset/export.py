@@ -12,7 +12,9 @@ import msgspec
 from mcai.records import Example
 from mcai.store.base import Catalog, Filters
 
+FIRST_PAGE_ROWS = 32
 PAGE_ROWS = 2_000
+PAGE_BYTES = 8 << 20
 CHUNK_BYTES = 1 << 20
 
 _COLUMNS = ("id", "domain", "content", "response", "emotion", "frequency_hz", "created_at", "source", "metadata")
@@ -20,10 +22,13 @@ _COLUMNS = ("id", "domain", "content", "response", "emotion", "frequency_hz", "c
 
 def pages(catalog: Catalog, filters: Filters, epoch: int) -> Iterator[list[Example]]:
     """Yield the rows in pages."""
-    after_id = 0
-    while rows := catalog.page(filters, after_id=after_id, limit=PAGE_ROWS, epoch=epoch):
+    after_id, limit = 0, FIRST_PAGE_ROWS
+    while rows := catalog.page(filters, after_id=after_id, limit=limit, epoch=epoch):
         yield rows
         after_id = rows[-1].id
+        size_bytes = sum(len(row.content) + len(row.response or "") for row in rows)
+        # A row may have a megabyte, or a hundred bytes: pages grow slowly and shrink at once.
+        limit = max(1, min(PAGE_ROWS, limit * 4, limit * PAGE_BYTES // max(size_bytes, 1)))
 
 
 def jsonl(catalog: Catalog, filters: Filters, epoch: int) -> Iterator[bytes]:

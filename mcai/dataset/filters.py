@@ -13,7 +13,7 @@ import msgspec
 
 from mcai import times
 from mcai.errors import InvalidCursorError, InvalidRequestError
-from mcai.identity import clean_domain
+from mcai.identity import clean_name
 from mcai.records import MAX_LIMIT
 from mcai.store.base import Filters
 
@@ -35,8 +35,8 @@ def parse_filters(
         InvalidRequestError: naming the filter that cannot be read.
     """
     return Filters(
-        domains=tuple(sorted({clean_domain(name) for name in domain})),
-        emotion=emotion.strip() if emotion is not None else None,
+        domains=tuple(sorted({clean_name(name) for name in domain})),
+        emotion=clean_name(emotion) if emotion is not None else None,
         frequency_hz=_frequency(frequency) if frequency is not None else None,
         since=_moment("since", since),
         until=_moment("until", until),

@@ -56,8 +56,10 @@ def rank(found: Found, mode: str, weights: Weights) -> dict[int, float]:
         mode: ``semantic`` scores are the similarity itself, the other two are scaled to their best hit.
     """
     if mode == "semantic":
-        scores = {row: min(1.0, score) for row, score in found.similarity.items() if score > 0}
-    elif mode == "keyword":
+        # The nearest are asked for, so the far ones count too; opposite vectors stay in order, at zero.
+        nearest = sorted(found.similarity.items(), key=lambda item: (-item[1], item[0]))
+        return {row: min(1.0, max(0.0, score)) for row, score in nearest}
+    if mode == "keyword":
         scores = keyword_scores(found, weights)
     else:
         semantic, keyword = _scaled(found.similarity), keyword_scores(found, weights)

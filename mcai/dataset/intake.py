@@ -10,8 +10,8 @@ import msgspec
 
 from mcai import times
 from mcai.errors import InvalidRequestError
-from mcai.identity import TEXT_AS_READ, clean_domain, identity
-from mcai.records import MAX_RECORD_BYTES, NewExample
+from mcai.identity import TEXT_AS_READ, clean_name, identity
+from mcai.records import MAX_RECORD_BYTES, MAX_TOLD, MAX_TOLD_BYTES, NewExample
 from mcai.store.base import NewRow, Rejection
 
 _decoder = msgspec.json.Decoder(NewExample)
@@ -44,7 +44,7 @@ def check(example: NewExample) -> NewRow:
     Raises:
         InvalidRequestError: naming the field that cannot be stored.
     """
-    domain = clean_domain(example.domain)
+    domain = clean_name(example.domain)
     _check_name("domain", domain)
     if not example.content.strip():
         raise InvalidRequestError("content is blank")
@@ -63,7 +63,7 @@ def check(example: NewExample) -> NewRow:
         domain=domain,
         content=example.content,
         response=example.response,
-        emotion=example.emotion.strip() if example.emotion is not None else None,
+        emotion=clean_name(example.emotion) if example.emotion is not None else None,
         frequency_hz=example.frequency_hz,
         frequency_range_hz=_frequency_range(example.metadata),
         created_at=created_at,
@@ -87,16 +87,38 @@ def edited(before: Mapping[str, Any], changes: Mapping[str, Any]) -> NewRow:
         raise InvalidRequestError("an id cannot be changed")
     fields = {name: before[name] for name in NewExample.__struct_fields__} | dict(changes)
     metadata = dict(fields["metadata"]) if isinstance(fields["metadata"], Mapping) else fields["metadata"]
-    if isinstance(metadata, dict) and isinstance(metadata.get(TEXT_AS_READ), Mapping):
-        # A text that was typed anew is its own original.
-        as_read = {name: text for name, text in metadata[TEXT_AS_READ].items() if name not in changes}
-        metadata[TEXT_AS_READ] = as_read
-        if not as_read:
+    if isinstance(metadata, dict):
+        # Whatever the new metadata are, a text that stays keeps its original, by which it is known; one that is typed
+        # anew is its own.
+        stored = before["metadata"].get(TEXT_AS_READ)
+        kept = isinstance(stored, Mapping) and {name: text for name, text in stored.items() if name not in changes}
+        if kept:
+            # In its old place: a change that changes nothing must give the same JSON.
+            metadata[TEXT_AS_READ] = kept
+        elif isinstance(metadata.get(TEXT_AS_READ), Mapping):
             del metadata[TEXT_AS_READ]
     try:
         return check(msgspec.convert({**fields, "metadata": metadata}, NewExample))
     except msgspec.ValidationError as error:
         raise InvalidRequestError(str(error)) from error
+
+
+def check_containers(containers: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Refuse what could not be kept as a dataset's metadata.
+
+    Raises:
+        InvalidRequestError: too many, too long, too deep, or with NUL characters.
+    """
+    for domain, told in containers.items():
+        if len(told) > MAX_TOLD + 1:
+            raise InvalidRequestError(f"containers of {domain[:40]!r}: {MAX_TOLD + 1} are allowed")
+        for each in told:
+            raw = b"" if _deeper_than(MAX_METADATA_DEPTH, each) else msgspec.json.encode(each)
+            if not raw or len(raw) > MAX_TOLD_BYTES or b"\\u0000" in raw.replace(b"\\\\", b""):
+                raise InvalidRequestError(
+                    f"a container of {domain[:40]!r} is nested too deeply, has NUL characters, "
+                    f"or more than {MAX_TOLD_BYTES:,} bytes"
+                )
 
 
 def _check_name(field: str, name: str) -> None:

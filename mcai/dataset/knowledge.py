@@ -65,6 +65,8 @@ class Knowledge:
     ) -> AddResult:
         """Check and store a batch; see `Catalog.add`."""
 
+        intake.check_containers(containers)
+
         def work() -> AddResult:
             return self.catalog.add(intake.read_rows(examples), key=key, containers=containers, dry_run=dry_run)
 

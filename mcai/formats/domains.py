@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mcai.formats.files import shown
 from mcai.formats.model import STDIN_PATH, SourceFile
-from mcai.identity import clean_domain
+from mcai.identity import clean_name
 from mcai.records import DEFAULT_DOMAIN
 
 _EMPTY_NAMES = frozenset({"datasets", "dataset", "data", "corpus", "tmp", "temp", "downloads"})
@@ -18,7 +18,7 @@ def default_domain(file: SourceFile) -> str:
         return DEFAULT_DOMAIN
     path = Path(file.os_path)
     name = path.stem if _says_nothing(path.parent) else path.parent.name
-    return clean_domain(shown(name)) or DEFAULT_DOMAIN
+    return clean_name(shown(name)) or DEFAULT_DOMAIN
 
 
 def _says_nothing(folder: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -11,9 +13,18 @@ from mcai.formats import quarantine
 from mcai.formats.damage import may_need_repair
 from mcai.formats.domains import default_domain
 from mcai.formats.fields import Fields, Json, Misfit
-from mcai.formats.model import STDIN_PATH, Container, ReadOptions, Record, Rejected, SourceFile, Span
+from mcai.formats.model import (
+    MAX_KEYS_SHOWN,
+    STDIN_PATH,
+    Container,
+    ReadOptions,
+    Record,
+    Rejected,
+    SourceFile,
+    Span,
+)
 from mcai.formats.recognise import Recogniser
-from mcai.identity import clean_domain
+from mcai.identity import clean_name
 from mcai.records import MAX_RECORD_BYTES, NewExample
 
 # A record that was spelled with fewer bytes than this cannot be too large, whatever a writer makes of it.
@@ -40,7 +51,7 @@ class Intake:
         self.found = 0
         self._prefix = f"{file.path}#"
         self._is_stdin = file.path == STDIN_PATH
-        self._forced_domain = clean_domain(options.domain) if options.domain else None
+        self._forced_domain = clean_name(options.domain) if options.domain else None
         self._default_domain = default_domain(file)
 
     def source(self, position: str | int) -> str:
@@ -81,13 +92,13 @@ class Intake:
         *,
         raw: bytes | Span | UnsetType = UNSET,
         record: Any = UNSET,
-        keys: tuple[str, ...] = (),
+        keys: Iterable[str] = (),
         inherited: Inherited = NOTHING_INHERITED,
     ) -> Rejected:
         """Reject an item that cannot be taken for what it is; one of ``raw`` and ``record`` keeps the original."""
         self.found += 1
         domain = self.domain(inherited)
-        return Rejected(self.source(position), domain, reason, keys, None, record, raw)
+        return Rejected(self.source(position), domain, reason, _keys(keys), None, record, raw)
 
     def container(self, metadata: Json, position: str, inherited: Inherited) -> Container:
         """Make the fields of a container into what is handed to the caller."""
@@ -95,20 +106,20 @@ class Intake:
 
     def domain(self, inherited: Inherited, own: str | None = None) -> str:
         """Return the domain in effect: the forced one, the item's own, its container's, or its file's."""
-        return self._forced_domain or clean_domain(own or "") or inherited.domain or self._default_domain
+        return self._forced_domain or clean_name(own or "") or inherited.domain or self._default_domain
 
     def _misfit(self, obj: Json, misfit: Misfit, source: str, inherited: Inherited) -> Rejected:
         named = self.recogniser.domain_of(obj)
         domain = self.domain(inherited, named[1] if named else None)
         hint = self.recogniser.hint(obj) if misfit.strength == 0 else None
-        return Rejected(source, domain, misfit.reason, tuple(obj), hint, obj)
+        return Rejected(source, domain, misfit.reason, _keys(obj), hint, obj)
 
     def _finish(
         self, obj: Json, fields: Fields, source: str, size_bytes: int, inherited: Inherited, forced: str | None
     ) -> Record | Rejected:
         metadata = fields.metadata
         domain = forced or self.domain(inherited, fields.domain)
-        if fields.domain_key is not None and fields.domain is not None and clean_domain(fields.domain) != domain:
+        if fields.domain_key is not None and fields.domain is not None and clean_name(fields.domain) != domain:
             metadata.setdefault(fields.domain_key, fields.domain)
         content, response = fields.content, fields.response
         if not fields.is_export and may_need_repair(content, response):
@@ -126,13 +137,13 @@ class Intake:
             metadata=metadata,
         )
         if size_bytes > _SMALL_BYTES and _size_bytes(example) > MAX_RECORD_BYTES:
-            return Rejected(source, domain, TOO_LARGE, tuple(obj), None, obj)
+            return Rejected(source, domain, TOO_LARGE, _keys(obj), None, obj)
         return Record(example)
 
     def _take_mended(self, line: Json, size_bytes: int, inherited: Inherited) -> Record | Rejected:
         """Take the record inside a quarantine line; it keeps the domain and the source that it was rejected with."""
         mended = quarantine.open_line(line)
-        kept = self._forced_domain or clean_domain(mended.domain or "") or None
+        kept = self._forced_domain or clean_name(mended.domain or "") or None
         reason, obj = mended.reason, mended.record
         if obj is not None:
             fields = self.recogniser.read(obj)
@@ -140,8 +151,12 @@ class Intake:
                 return self._finish(obj, fields, mended.source, size_bytes, inherited, kept)
             reason = fields.reason
         domain = kept or self.domain(inherited)
-        keys, hint = (tuple(obj), self.recogniser.hint(obj)) if obj is not None else ((), None)
+        keys, hint = (_keys(obj), self.recogniser.hint(obj)) if obj is not None else ((), None)
         return Rejected(mended.source, domain, reason, keys, hint, mended.original, mended.raw)
+
+
+def _keys(keys: Iterable[str]) -> tuple[str, ...]:
+    return tuple(islice(keys, MAX_KEYS_SHOWN))
 
 
 def _size_bytes(example: NewExample) -> int:

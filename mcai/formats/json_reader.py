@@ -55,7 +55,7 @@ class JsonReader:
         mark, first = window.mark(at), window.byte(at)
         if first == b"[":
             self.shape = "json list"
-            end = yield from self._walker.list(at, Spot("", ""))
+            end = yield from self._walker.list_at(at, Spot("", ""))
             if end is not None and window.byte(skip_blanks(window, end)):
                 self.shape = "jsonl"
                 if self._intake.found == 0:
@@ -70,7 +70,7 @@ class JsonReader:
             return end
         if not self._is_lines:
             self.shape = "json object"
-        return (yield from self._walker.object(at, Spot(str(mark.line), "", role=Role.DOCUMENT)))
+        return (yield from self._walker.object_at(at, Spot(str(mark.line), "", role=Role.DOCUMENT)))
 
     def _is_alone(self, mark: Mark) -> bool:
         """Tell whether nothing follows the value at a place. One that is torn is alone unless lines are expected."""
@@ -115,10 +115,10 @@ class JsonReader:
         mark, first = window.mark(at), window.byte(at)
         spot = Spot(str(mark.line), str(mark.line), is_line=True)
         if first == b"{":
-            return (yield from walker.object(at, spot))
+            return (yield from walker.object_at(at, spot))
         if first == b"[":
             found_before = self._intake.found
-            end = yield from walker.list(at, spot)
+            end = yield from walker.list_at(at, spot)
             if self._intake.found > found_before or end is None:
                 return end
         else:

@@ -86,6 +86,15 @@ def decode_record(raw: bytes) -> Any:
     return value
 
 
+def is_sound(raw: bytes) -> bool:
+    """Tell whether `decode` finds nothing wrong."""
+    try:
+        decode(raw)
+    except FaultError:
+        return False
+    return True
+
+
 def is_beginning(raw: bytes) -> bool:
     """Tell whether the bytes are the beginning of a JSON value that goes on, rather than broken JSON."""
     try:

@@ -6,7 +6,7 @@ Generators return the offset after what they walked through, or None when nothin
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -20,7 +20,7 @@ from mcai.formats.json_scan import BLANK, SHALLOW_OBJECT, Extent, holds_object, 
 from mcai.formats.judge import Judge, Role, Verdict, is_notes_name, member_role
 from mcai.formats.model import MAX_DEPTH, MAX_ITEM_BYTES, Container, Record, Rejected
 from mcai.formats.window import Mark, Window
-from mcai.identity import clean_domain
+from mcai.identity import clean_name
 
 Item: TypeAlias = Record | Rejected | Container
 Walk: TypeAlias = Generator[Item, None, int | None]
@@ -44,15 +44,6 @@ class Spot(Struct, frozen=True):
     """The file holds a value a line: what is broken ends with its line."""
 
 
-def _sound_object(raw: bytes) -> Json | None:
-    """Return an object without faults, None for any other."""
-    try:
-        obj = json_values.decode_record(raw)
-    except json_values.FaultError:
-        return None
-    return obj if type(obj) is dict else None
-
-
 class Walker:
     """Walks one file."""
 
@@ -63,7 +54,7 @@ class Walker:
         self.trouble: str | None = None
         """The first thing that is wrong with the file beyond single items."""
 
-    def list(self, at: int, spot: Spot) -> Walk:
+    def list_at(self, at: int, spot: Spot) -> Walk:
         """Walk through the list at an offset. Plain values are its container's, unless objects stand beside them."""
         if spot.depth > MAX_DEPTH:
             return (yield from self._refuse_deep(at, spot))
@@ -84,7 +75,7 @@ class Walker:
             pointer = f"{spot.pointer}/{index}"
             inner = Spot(pointer, pointer, spot.inherited, Role.ELEMENT, spot.depth + 1, like)
             if first == b"{":
-                pos = yield from self.object(pos, inner)
+                pos = yield from self.object_at(pos, inner)
             elif first == b"[":
                 pos = yield from self._inner_list(pos, inner, holds_objects)
             else:
@@ -92,7 +83,7 @@ class Walker:
             index += 1
         return None
 
-    def object(self, at: int, spot: Spot) -> Walk:
+    def object_at(self, at: int, spot: Spot) -> Walk:
         """Take the object at an offset, or walk through it when it holds records rather than being one."""
         extent = measure(self._window, at, MAX_ITEM_BYTES, by_line=spot.is_line)
         if extent.state != "whole":
@@ -117,8 +108,10 @@ class Walker:
 
     def refuse_plain(self, mark: Mark, end: int, spot: Spot) -> Rejected:
         """Reject what stands from a place up to an offset, which is no object."""
+        if end - mark.offset > MAX_ITEM_BYTES:
+            return self._refuse(mark, end, TOO_LARGE, spot)
         try:
-            value = json_values.decode(self._window.take(mark, min(end, mark.offset + MAX_ITEM_BYTES)).strip())
+            value = json_values.decode(self._window.take(mark, end).strip())
         except json_values.FaultError as fault:
             return self._refuse(mark, end, self._reason(mark.offset, fault), spot)
         reason = f"{columns.type_name(value)} where an object is expected"
@@ -143,12 +136,12 @@ class Walker:
         try:
             json_values.check(raw, obj)
         except json_values.FaultError as fault:
-            return self._intake.refuse(fault.reason, spot.position, raw=raw, keys=tuple(obj), inherited=spot.inherited)
+            return self._intake.refuse(fault.reason, spot.position, raw=raw, keys=obj, inherited=spot.inherited)
         return self._intake.take(obj, spot.position, len(raw), spot.inherited, fields)
 
     def _inner_list(self, at: int, spot: Spot, holds_objects: bool) -> Walk:
         mark, found_before = self._window.mark(at), self._intake.found
-        end = yield from self.list(at, spot)
+        end = yield from self.list_at(at, spot)
         if holds_objects and end is not None and self._intake.found == found_before:
             yield self.refuse_plain(mark, end, spot)
         return end
@@ -162,11 +155,7 @@ class Walker:
         end = skip_value(window, at)
         if end is None:
             end = window.find_line_end(at)
-        try:
-            json_values.decode(window.take(mark, min(end, at + MAX_ITEM_BYTES)))
-        except json_values.FaultError:
-            is_expected = False
-        if not is_expected:
+        if not (is_expected and (end - at > MAX_ITEM_BYTES or json_values.is_sound(window.take(mark, end)))):
             yield self.refuse_plain(mark, end, spot)
         return end
 
@@ -184,7 +173,7 @@ class Walker:
         if not is_measured:
             end = skip_value(window, at)
         if verdict is Verdict.RECORD or spot.role.is_item:
-            yield self._refuse(mark, end or window.file.size_bytes, reason, spot, tuple(obj))
+            yield self._refuse(mark, end or window.file.size_bytes, reason, spot, obj)
         else:
             self.note(at, reason)
         return end
@@ -246,9 +235,9 @@ class Walker:
         window = self._window
         first = window.byte(at)
         if first == b"[":
-            return (yield from self.list(at, spot))
+            return (yield from self.list_at(at, spot))
         if first == b"{" and not is_notes_name(key):
-            return (yield from self.object(at, spot))
+            return (yield from self.object_at(at, spot))
         mark = window.mark(at)
         end = skip_value(window, at)
         if end is None:
@@ -262,7 +251,7 @@ class Walker:
         obj = {key: value for key, value in sketch.fields.items() if key not in sketch.partial}
         recogniser = self._intake.recogniser
         named = recogniser.domain_of(obj)
-        domain = clean_domain(named[1]) if named is not None else spot.inherited.domain
+        domain = clean_name(named[1]) if named is not None else spot.inherited.domain
         inherited = Inherited(domain, recogniser.date_of(obj) or spot.inherited.created_at)
         notes = {key: value for key, value in obj.items() if self._judge.is_note(key, value, role)}
         if named is not None and self._intake.domain(inherited) == named[1]:
@@ -276,7 +265,7 @@ class Walker:
     def _reason(self, at: int, fault: json_values.FaultError) -> str:
         return f"{self._window.place(at + (fault.offset or 0))}: {fault.reason}"
 
-    def _refuse(self, mark: Mark, end: int, reason: str, spot: Spot, keys: tuple[str, ...] = ()) -> Rejected:
+    def _refuse(self, mark: Mark, end: int, reason: str, spot: Spot, keys: Iterable[str] = ()) -> Rejected:
         raw = self._window.original(mark, end)
         return self._intake.refuse(reason, spot.position, raw=raw, keys=keys, inherited=spot.inherited)
 

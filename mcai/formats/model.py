@@ -24,6 +24,8 @@ MAX_DEPTH = 64
 MAX_KEYS = 1_000
 """How many keys a record may have, those of nested objects included."""
 
+MAX_KEYS_SHOWN = 50
+
 STDIN_PATH = "-"
 
 
@@ -127,7 +129,7 @@ class Rejected(Struct, frozen=True):
     domain: str
     reason: str
     keys: tuple[str, ...] = ()
-    """The keys seen, when it is an object."""
+    """The keys seen, when it is an object: the first `MAX_KEYS_SHOWN` of them."""
     hint: str | None = None
     """The ``--map content=KEY,response=KEY`` that would take it."""
     record: Any | UnsetType = UNSET

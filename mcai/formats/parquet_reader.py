@@ -90,7 +90,7 @@ class ParquetReader:
             except json_values.FaultError as fault:
                 # Not the row itself: read again unmended, what was replaced in it would pass for its own.
                 kept = {"row": {name: _shown(cell) for name, cell in zip(names, cells, strict=True)}}
-                yield self._intake.refuse(fault.reason, number + index, record=kept, keys=tuple(names))
+                yield self._intake.refuse(fault.reason, number + index, record=kept, keys=names)
                 continue
             obj = {name: cell for name, cell in row.items() if cell is not None or is_export}
             if isinstance(obj.get(synonyms.METADATA), str):

@@ -137,7 +137,8 @@ class Catalog(Protocol):
         """Return how many rows match that were live at ``epoch``."""
 
     def changes(self, since: int, limit_rows: int) -> Change:
-        """Return what happened after an epoch: whole epochs, as many as fit into ``limit_rows`` (at least one)."""
+        """Return what happened after an epoch: whole epochs, as many as fit into ``limit_rows`` and 32 MiB of text (at
+        least one)."""
 
     def pending(self, since: int) -> int:
         """Return how many row versions came or went after an epoch."""

@@ -40,6 +40,8 @@ EXACT_UP_TO_ROWS = 10_000
 """Below this an exact scan is faster than any index and needs no upkeep."""
 RETRAIN_AT = 0.5
 """Share of rows outside the vector index from which on it is trained anew instead of extended."""
+DELETE_IDS = 2_000
+"""Ids in one delete expression."""
 TIDY_AT_ROWS = 1_000
 """Unindexed rows or deletions that are worth a round of upkeep (searches see unindexed rows all the same)."""
 TIDY_AT_FRAGMENTS = 50
@@ -97,17 +99,24 @@ class LanceIndex:
                 try:
                     index = cls(await database.open_table(name), dim)
                     if await index.applied_epoch() <= head_epoch:
+                        await index._index_texts()
                         return index
                     log.warning("index dropped: it is ahead of the catalog", table=name)
                 except (OSError, RuntimeError, ValueError) as error:
                     log.warning("index dropped: it cannot be opened", table=name, cause=repr(error))
                 shutil.rmtree(folder / f"{name}.lance", ignore_errors=True)
             index = cls(await database.create_table(name, schema=_schema(dim)), dim)
-            for column in TEXT_COLUMNS:
-                await index._table.create_index(column, config=FTS(remove_stop_words=False, with_position=False))
+            await index._index_texts()
             return index
         except (OSError, RuntimeError, ValueError) as error:
             raise IndexUnavailableError(f"the search index in {folder} cannot be made: {error}") from error
+
+    async def _index_texts(self) -> None:
+        """Make the full-text indexes that are missing: a stop may have come between making the table and them."""
+        have = {index.columns[0] for index in await self._table.list_indices()}
+        for column in TEXT_COLUMNS:
+            if column not in have:
+                await self._table.create_index(column, config=FTS(remove_stop_words=False, with_position=False))
 
     async def applied_epoch(self) -> int:
         found = await self._table.query().where(col("id") == lit(SENTINEL_ID)).select(["c_epoch"]).to_arrow()
@@ -120,9 +129,10 @@ class LanceIndex:
         """Take in one change and its epoch; see `SearchIndex.apply`."""
         rows = _with_vectors(change.rows, np.asarray(vectors, np.float32), self._dim)
         with _engine_errors("take in a change"):
-            if change.gone:
-                # Repeated after a crash it finds nothing: only the next commit moves the sentinel.
-                await self._table.delete(f"id IN ({','.join(str(int(each)) for each in change.gone)})")
+            # Repeated after a crash the deletes find nothing: only the commit behind them moves the sentinel.
+            for begin in range(0, len(change.gone), DELETE_IDS):
+                ids = ",".join(str(int(each)) for each in change.gone[begin : begin + DELETE_IDS])
+                await self._table.delete(f"id IN ({ids})")
             await self._table.add(pa.concat_tables([rows, _sentinel(change.upto, self._dim)]))
             await self._table.delete(f"id = {SENTINEL_ID} AND c_epoch < {int(change.upto)}")
 

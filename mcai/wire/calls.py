@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 from urllib.parse import quote
@@ -33,13 +34,20 @@ Frequencies: TypeAlias = "str | tuple[float | None, float | None]"
 BATCH_RECORDS = 1_000
 BATCH_BYTES = 4 << 20
 """`add` sends what it is given in batches of this size; the daemon takes eight times as much."""
+MAX_ENCODED_BYTES = 7 << 20
+"""A record of 1 MiB may be six times as long in JSON; what is longer cannot be one."""
+BATCH_IDS = 5_000
+MAX_KEY_CHARACTERS = 180
+"""The daemon takes 200: the number of the batch is added."""
 
 
 def _json(value: Any) -> bytes:
     try:
         return msgspec.json.encode(value)
-    except (TypeError, ValueError, UnicodeEncodeError) as error:
+    except (TypeError, ValueError) as error:
         raise InvalidRequestError(f"this cannot be written as JSON: {error}") from error
+    except RecursionError:
+        raise InvalidRequestError("this cannot be written as JSON: it is nested too deeply") from None
 
 
 def filters(
@@ -159,8 +167,8 @@ def search(
     return decode((yield Request("POST", "/v1/search", body=_json(asked))), SearchResult)
 
 
-def batches(examples: Iterable[NewExample | Mapping[str, Any]]) -> Iterator[list[msgspec.Raw]]:
-    """Cut examples into batches that one request may carry, each example already JSON."""
+def batches(examples: Iterable[NewExample | msgspec.Raw]) -> Iterator[list[msgspec.Raw]]:
+    """Cut examples into batches that one request may carry, each example as JSON."""
     batch: list[msgspec.Raw] = []
     size = 0
     for example in examples:
@@ -196,7 +204,7 @@ def add_batch(
 
 
 def add(examples: Iterable[NewExample | Mapping[str, Any]], idempotency_key: str | None = None) -> Flow[AddResult]:
-    """Add any number of examples; they are split into batches.
+    """Add any number of examples; they are split into batches. A bad one is answered as rejected, the others are added.
 
     Args:
         examples: `NewExample` records or mappings with their field names.
@@ -206,14 +214,39 @@ def add(examples: Iterable[NewExample | Mapping[str, Any]], idempotency_key: str
         IdempotencyConflictError: the key was used before for other examples.
     """
     key = idempotency_key or uuid.uuid4().hex
-    epoch = imported = duplicate = rejected = 0
+    if len(key) > MAX_KEY_CHARACTERS:
+        raise InvalidRequestError(f"an idempotency key may have {MAX_KEY_CHARACTERS} characters")
+    sent: list[int] = []
     results: list[AddedItem] = []
-    for number, batch in enumerate(batches(examples)):
+
+    def sendable() -> Iterator[msgspec.Raw]:
+        for index, example in enumerate(examples):
+            try:
+                raw = msgspec.Raw(_json(example))
+            except InvalidRequestError as error:
+                results.append(AddedItem(index=index, status="rejected", reason=error.message))
+                continue
+            if len(raw) > MAX_ENCODED_BYTES:
+                reason = f"the record has {len(raw):,} bytes as JSON, 1 MiB of text is allowed"
+                results.append(AddedItem(index=index, status="rejected", reason=reason))
+                continue
+            sent.append(index)
+            yield raw
+
+    epoch = offset = 0
+    for number, batch in enumerate(batches(sendable())):
         done = yield from add_batch(batch, key=f"{key}/{number}" if number else key)
-        results += [msgspec.structs.replace(item, index=item.index + len(results)) for item in done.results]
-        imported, duplicate, rejected = imported + done.imported, duplicate + done.duplicate, rejected + done.rejected
+        results += [msgspec.structs.replace(item, index=sent[offset + item.index]) for item in done.results]
+        offset += len(batch)
         epoch = max(epoch, done.epoch)
-    return AddResult(epoch=epoch, imported=imported, duplicate=duplicate, rejected=rejected, results=results)
+    count = Counter(item.status for item in results)
+    return AddResult(
+        epoch=epoch,
+        imported=count["imported"],
+        duplicate=count["duplicate"],
+        rejected=count["rejected"],
+        results=sorted(results, key=lambda item: item.index),
+    )
 
 
 def edit(
@@ -248,9 +281,16 @@ def edit(
 
 def delete(ids: Iterable[int]) -> Flow[DeleteResult]:
     """Delete examples, archived ones too; ids that do not exist are named in ``missing``."""
-    headers = {KEY_HEADER: uuid.uuid4().hex}
-    body = _json({"ids": [int(each) for each in ids]})
-    return decode((yield Request("DELETE", "/v1/examples", body=body, headers=headers)), DeleteResult)
+    wanted = [int(each) for each in ids]
+    epoch = deleted = 0
+    missing: list[int] = []
+    for begin in range(0, max(len(wanted), 1), BATCH_IDS):
+        body = _json({"ids": wanted[begin : begin + BATCH_IDS]})
+        request = Request("DELETE", "/v1/examples", body=body, headers={KEY_HEADER: uuid.uuid4().hex})
+        done = decode((yield request), DeleteResult)
+        epoch, deleted = max(epoch, done.epoch), deleted + done.deleted
+        missing += done.missing
+    return DeleteResult(epoch=epoch, deleted=deleted, missing=missing)
 
 
 def emotions() -> Flow[Emotions]:

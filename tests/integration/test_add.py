@@ -11,7 +11,7 @@ import pytest
 
 from helpers import ask, contents, raws, samples
 from mcai.client import Client
-from mcai.errors import IdempotencyConflictError, InvalidRequestError, McaiError
+from mcai.errors import IdempotencyConflictError
 from mcai.paths import Home
 from mcai.records import MAX_BATCH_RECORDS, MAX_RECORD_BYTES, NewExample
 from mcai.wire import calls
@@ -170,12 +170,11 @@ def test_too_many_records_in_one_request_are_refused(daemon_home: Home) -> None:
 
 
 def test_record_larger_than_a_request_is_the_caller_s_error(client: Client, domain: str) -> None:
-    """What no request can carry ends in a clear error, not in a broken connection."""
-    with pytest.raises(McaiError) as caught:
-        client.add([{"content": "x" * (33 << 20), "domain": domain}])
+    """What no request can carry is rejected by its size; what is beside it is added."""
+    added = client.add([{"content": "x" * (33 << 20), "domain": domain}, {"content": "small", "domain": domain}])
 
-    assert caught.value.code == "record_too_large"
-    assert client.status().epoch >= 0
+    assert [item.status for item in added.results] == ["rejected", "imported"]
+    assert "1 MiB" in str(added.results[0].reason)
 
 
 @pytest.mark.parametrize("length", [0, 201])
@@ -197,6 +196,7 @@ def test_every_write_is_one_epoch(client: Client, domain: str) -> None:
 
 
 def test_unserialisable_example_never_leaves(client: Client) -> None:
-    """What cannot be written as JSON is the caller's error."""
-    with pytest.raises(InvalidRequestError, match="JSON"):
-        client.add([{"content": object()}])
+    """What cannot be written as JSON is rejected, and says so."""
+    added = client.add([{"content": object()}])
+
+    assert added.rejected == 1 and "JSON" in str(added.results[0].reason)

@@ -114,6 +114,19 @@ def test_reader_that_leaves_early_does_no_harm(client: Client) -> None:
     assert _export(client, domain="left")[1].rows == 100
 
 
+def test_other_calls_may_come_while_it_runs(client: Client) -> None:
+    """A program may look things up while it reads an export: one does not break the other."""
+    client.add(samples(100, domain="meanwhile", metadata=BALLAST))
+
+    with client.export(domain="meanwhile") as stream:
+        data = b""
+        for chunk in stream:
+            data += chunk
+            assert client.dataset("meanwhile").examples == 100
+
+    assert data.count(b"\n") == stream.rows == 100
+
+
 def test_unknown_format_is_refused(client: Client, daemon_home: Home) -> None:
     """Only what can be written is offered; the error says what that is."""
     with pytest.raises(InvalidRequestError, match="jsonl, parquet"), client.export(format="xml"):

@@ -14,7 +14,6 @@ from helpers import all_ids, contents, kill, log_of, raws, sample, samples, wait
 from mcai.client import Client, lifecycle
 from mcai.errors import DaemonError, EpochNotReachedError
 from mcai.paths import Home
-from mcai.wire import Request
 
 KILLS = 3
 BATCH = 20
@@ -112,16 +111,6 @@ def test_retry_after_a_lost_answer_gets_the_first_one(fresh_home: Home, client: 
 
     assert client.add_batch(rows, key="one") == first
     assert client.add_batch(rows, key="two").duplicate == 3
-
-
-def test_request_that_may_not_be_repeated_is_not(fresh_home: Home, client: Client) -> None:
-    """A request that is not marked as repeatable ends in an error when the daemon goes away under it."""
-    client.status()
-    kill(fresh_home)
-
-    with pytest.raises(DaemonError, match="went away"):
-        client.send(Request("GET", "/v1/status", repeatable=False))
-    assert client.status().examples == 0
 
 
 def test_restart_catches_up_what_was_not_indexed(fresh_home: Home, client: Client) -> None:

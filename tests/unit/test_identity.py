@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcai.identity import DIGEST_BYTES, clean_domain, identity
+from mcai.identity import DIGEST_BYTES, clean_name, identity
 
 Triple = tuple[str, str, str | None]
 
@@ -66,10 +66,10 @@ def test_unusable_text_as_read_is_passed_over(as_read: Any) -> None:
 )
 def test_domain_is_normalised_and_trimmed(given_name: str, kept: str) -> None:
     """Domain names are NFC without outer blanks; their case and inner blanks are kept."""
-    assert clean_domain(given_name) == kept
+    assert clean_name(given_name) == kept
 
 
 @given(st.text(max_size=20))
 def test_cleaning_a_clean_name_changes_nothing(name: str) -> None:
     """However often a name passes, it is the same dataset."""
-    assert clean_domain(clean_domain(name)) == clean_domain(name)
+    assert clean_name(clean_name(name)) == clean_name(name)

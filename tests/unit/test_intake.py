@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mcai import times
 from mcai.dataset.intake import MAX_METADATA_DEPTH, MAX_NAME_CHARACTERS, check, edited, read_rows
 from mcai.errors import InvalidRequestError
+from mcai.identity import TEXT_AS_READ
 from mcai.records import MAX_RECORD_BYTES, NewExample
 from mcai.store.base import NewRow, Rejection
 
@@ -182,7 +183,18 @@ def test_edit_without_changes_gives_the_same_row() -> None:
     """Nothing changed is nothing changed, identity included."""
     stored = {name: value for name, value in BEFORE.items() if name != "id"}
 
-    assert edited(BEFORE, {}) == check(NewExample(**stored))
+    unchanged = edited(BEFORE, {})
+    metadata = {"k": 1, TEXT_AS_READ: BEFORE["metadata"][TEXT_AS_READ]}
+    assert unchanged == check(NewExample(**{**stored, "metadata": metadata}))
+    assert unchanged.identity == check(NewExample(**stored)).identity
+
+
+def test_new_metadata_leave_the_identity() -> None:
+    """A repaired text is known by its original, whatever becomes of the metadata beside it."""
+    before = edited(BEFORE, {}).identity
+
+    assert edited(BEFORE, {"metadata": {}}).identity == before
+    assert edited(BEFORE, {"metadata": {"text_as_read": {"content": "forged"}}}).identity == before
 
 
 def test_text_that_is_typed_anew_is_its_own_original() -> None:
@@ -193,6 +205,23 @@ def test_text_that_is_typed_anew_is_its_own_original() -> None:
     both = edited(BEFORE, {"content": "blau", "response": None})
     assert msgspec.json.decode(both.metadata_json) == {"k": 1}
     assert both.identity == check(NewExample(content="blau", domain="d")).identity
+
+
+def test_original_cannot_be_taken_away_or_made_up() -> None:
+    """New metadata leave a text's original where it is, and give none to a text that has none."""
+    kept = edited(BEFORE, {"metadata": {"new": 1}})
+    assert msgspec.json.decode(kept.metadata_json) == {"new": 1, "text_as_read": BEFORE["metadata"]["text_as_read"]}
+
+    plain = {**BEFORE, "metadata": {}}
+    made_up = edited(plain, {"metadata": {"text_as_read": {"content": "something else"}}})
+    assert made_up.metadata_json == "{}" and made_up.identity == edited(plain, {}).identity
+
+
+def test_metadata_that_only_look_like_an_original_stay() -> None:
+    """A field of that name that is no object is metadata like any other."""
+    row = edited({**BEFORE, "metadata": {"text_as_read": "yes"}}, {"content": "blau"})
+
+    assert row.metadata_json == '{"text_as_read":"yes"}'
 
 
 @pytest.mark.parametrize(

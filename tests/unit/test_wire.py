@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from mcai.client import AsyncClient, Client
-from mcai.errors import DaemonError, IdempotencyConflictError, InvalidRequestError, McaiError
-from mcai.records import AddResult, NewExample
+from mcai.errors import DaemonError, IdempotencyConflictError, McaiError
+from mcai.records import AddedItem, AddResult, NewExample
 from mcai.wire import Answer, Flow, Request, calls, decode, error_of
 
 T = TypeVar("T")
@@ -114,9 +114,19 @@ def test_add_of_nothing_sends_nothing() -> None:
     "value", [float, {1: object()}, "\ud800", {"k": {1, object()}}], ids=["type", "object", "surrogate", "set"]
 )
 def test_what_json_cannot_carry_is_refused_before_it_is_sent(value: Any) -> None:
-    """An example that cannot be written is the caller's error, by name."""
-    with pytest.raises(InvalidRequestError, match="JSON"):
-        next(calls.add([{"content": "c", "metadata": {"k": value}}]))
+    """An example that cannot be written is rejected by name, and fails nothing beside it."""
+    flow = calls.add([{"content": "bad", "metadata": {"k": value}}, {"content": "good"}])
+
+    assert _body(next(flow))["examples"] == [{"content": "good"}]
+    answer = AddResult(
+        epoch=1, imported=1, duplicate=0, rejected=0, results=[AddedItem(index=0, status="imported", id=1)]
+    )
+    with pytest.raises(StopIteration) as done:
+        flow.send(Answer(200, {}, msgspec.json.encode(answer)))
+
+    result: AddResult = done.value.value
+    assert [(item.index, item.status) for item in result.results] == [(0, "rejected"), (1, "imported")]
+    assert (result.imported, result.rejected) == (1, 1) and "JSON" in str(result.results[0].reason)
 
 
 def test_search_knows_text_from_vector() -> None:

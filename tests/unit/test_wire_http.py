@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mcai.client import AsyncClient, Client
+from mcai.client.http import Response
 from mcai.errors import DaemonError, InvalidRequestError, TimeoutExpiredError, VersionMismatchError
 from mcai.paths import Home
 from mcai.wire import PROTOCOL_VERSION, Request
@@ -154,12 +155,36 @@ def test_request_is_sent_again_when_the_connection_went_away(kind: str, fresh_ho
 
 
 @both
-def test_request_that_may_not_be_repeated_is_sent_once(kind: str, fresh_home: Home) -> None:
-    """What is not harmless twice is never sent twice."""
-    with _daemon(fresh_home, _says(then_close=True)) as requests:
-        with pytest.raises(DaemonError):
-            _asked(fresh_home, kind, request=Request("POST", "/v1/once", body=b"{}", repeatable=False))
-        assert len(requests) == 1
+def test_answer_that_breaks_off_is_asked_for_again(kind: str, fresh_home: Home) -> None:
+    """Every verb may be repeated: an answer that was lost in its middle is got by the next attempt."""
+
+    def respond(connection: socket.socket, number: int) -> None:
+        if number == 1:
+            connection.sendall(_answer(length=1_000))
+            connection.shutdown(socket.SHUT_RDWR)
+        else:
+            connection.sendall(_answer())
+
+    with _daemon(fresh_home, respond) as requests:
+        assert _asked(fresh_home, kind).body == LIVE
+        assert len(requests) == 2
+
+
+def test_interrupted_call_leaves_no_answer_behind(fresh_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After Ctrl-C in the middle of a call the next one gets its own answer, not the one that was left unread."""
+
+    def respond(connection: socket.socket, number: int) -> None:
+        connection.sendall(_answer(b"%d" % number))
+
+    def interrupt(self: Response) -> bytes:
+        raise KeyboardInterrupt
+
+    with _daemon(fresh_home, respond), Client(fresh_home.dir, start=False) as client:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Response, "read", interrupt)
+            client.send(ASKED)
+
+        assert client.send(ASKED).body == b"2"
 
 
 @both

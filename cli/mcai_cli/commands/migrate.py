@@ -64,5 +64,5 @@ def migrate(
         from mcai_cli.show.migration import print_report
 
         print_report(report)
-    if report.unreadable or report.refused:
+    if report.unreadable or report.refused or report.quarantine_failure:
         raise typer.Exit(exits.FAILED)

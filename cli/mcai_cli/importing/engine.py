@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET
 
 from mcai import times
-from mcai.errors import DaemonError, McaiError
+from mcai.errors import DaemonError, McaiError, UnreadableFileError
 from mcai.formats import (
     Container,
     FileProblem,
@@ -34,11 +34,13 @@ from mcai_cli.importing.quarantine import Quarantine
 from mcai_cli.importing.report import Report, Tally
 from mcai_cli.importing.seen import Seen
 from mcai_cli.importing.sending import Batch, Sender, Spool
+from mcai_cli.importing.told import told_of
 from mcai_cli.output import counted, note, unicode_path
 
 if TYPE_CHECKING:
     from mcai.client.sync import Client
 
+DATASETS_A_BATCH = 8
 NO_REASON = "the daemon gives no reason"
 _RUN_AGAIN = "Run the same command again: what was imported will be met as duplicates."
 
@@ -107,6 +109,7 @@ class _Run:
             rejections=self._tally.rejections,
             skipped=self._tally.skipped,
             unreadable=self._tally.unreadable,
+            quarantine_failure=self._quarantine.failure,
             refused=refused,
         )
 
@@ -140,11 +143,14 @@ class _Run:
         number = 0
         for number, raw in enumerate(calls.batches(self._examples(files, reject)), 1):
             yield self._batch(number, raw)
-        if self._containers and not self._options.dry_run:  # found behind the last record
-            yield self._batch(number + 1, [])
+        while self._containers and not self._options.dry_run:  # those of the last files
+            number += 1
+            yield self._batch(number, [])
 
     def _batch(self, number: int, examples: list[msgspec.Raw]) -> Batch:
-        containers, self._containers = self._containers, {}
+        # Each dataset's are 1 MiB at most: a few at a time, so that the batch stays within what a request may carry.
+        domains = list(self._containers)[:DATASETS_A_BATCH]
+        containers = {domain: self._containers.pop(domain) for domain in domains}
         return Batch(number, examples, [self._open.popleft() for _ in examples], containers)
 
     def _examples(
@@ -175,14 +181,14 @@ class _Run:
                     reject(number, event)
                 case Container():
                     if len(told) <= MAX_TOLD:
-                        told.append(event)
+                        told.append(told_of(event))
                 case FileSummary(shape, _, reason, unreadable):
                     report.shape = shape
                     report.reason = reason or UNSET
                     self._tally.unreadable += unreadable
         for container in told:
             known = self._containers.setdefault(container.domain, [])
-            if container.metadata not in known and len(known) <= MAX_TOLD:
+            if container.metadata and container.metadata not in known and len(known) <= MAX_TOLD:
                 known.append(container.metadata)
         self._advance.current = Progress()
         self._advance.finished_bytes += file.size_bytes or 0
@@ -200,6 +206,10 @@ class _Run:
                 sender.finish()
             except McaiError as error:
                 raise self._broken_off(error) from error
+            except OSError as error:
+                raise self._broken_off(
+                    UnreadableFileError(f"{error.filename or 'a file'}: {error.strerror}")
+                ) from error
             except KeyboardInterrupt:
                 note(f"migrate: interrupted; {self._so_far()}. {_RUN_AGAIN}")
                 raise

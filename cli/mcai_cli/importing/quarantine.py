@@ -20,6 +20,8 @@ class Quarantine:
         Args:
             started: in UTC; part of the name, so that files sort by time.
         """
+        self.failure: str | None = None
+        """Why rejected records could not be written; the import itself goes on."""
         self._path = home.quarantine_dir / f"migrate-{started:%Y%m%dT%H%M%SZ}-{run_id}.jsonl"
         self._out: BinaryIO | None = None
 
@@ -29,16 +31,28 @@ class Quarantine:
         return self._path if self._out else None
 
     def write(self, rejected: Rejected) -> None:
-        """Add one record, with where it was found and why it was not taken."""
-        if self._out is None:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-            self._out = os.fdopen(descriptor, "wb")
-        write_quarantine_line(rejected, self._out)
+        """Add one record, with where it was found and why it was not taken; a failure is kept in ``failure``."""
+        if self.failure:
+            return
+        try:
+            if self._out is None:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+                self._out = os.fdopen(descriptor, "wb")
+            write_quarantine_line(rejected, self._out)
+        except OSError as error:
+            self._fail(error)
 
     def close(self) -> None:
         """Put everything onto the disk."""
-        if self._out is not None and not self._out.closed:
+        if self._out is None or self._out.closed:
+            return
+        try:
             self._out.flush()
             os.fsync(self._out.fileno())
             self._out.close()
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        self.failure = f"the quarantine {self._path} cannot be written: {error.strerror or error}"

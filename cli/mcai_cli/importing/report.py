@@ -57,6 +57,8 @@ class Report(Struct):
     """Files that are no datasets."""
     unreadable: int
     """Files that could not be read, or not to their end."""
+    quarantine_failure: str | None = None
+    """Why rejected records are not in quarantine, or not all of them."""
     refused: str | None = None
     """Why ``--strict`` wrote nothing."""
     index_epoch: int | None = None

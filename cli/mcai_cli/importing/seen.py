@@ -6,7 +6,7 @@ import sqlite3
 
 import msgspec
 
-from mcai.identity import clean_domain, identity
+from mcai.identity import clean_name, identity
 from mcai.records import NewExample
 
 
@@ -23,7 +23,7 @@ class Seen:
     def add(self, raw: msgspec.Raw) -> bool:
         """Add an example, given as JSON; return whether it is new."""
         example = msgspec.json.decode(raw, type=NewExample)
-        key = identity(clean_domain(example.domain), example.content, example.response, example.metadata)
+        key = identity(clean_name(example.domain), example.content, example.response, example.metadata)
         return self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (key,)).rowcount == 1
 
     def close(self) -> None:

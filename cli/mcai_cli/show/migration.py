@@ -35,6 +35,8 @@ def print_report(report: Report) -> None:
         out.print("The rejected records are in quarantine; mend them there and import the file:")
         # In one piece, however long: it is made to be copied.
         out.print(Text(one_line(report.quarantine)), soft_wrap=True)
+    if report.quarantine_failure:
+        out.print(Text(f"{one_line(report.quarantine_failure)}; the records are in their files.", style="bold red"))
     _print_end(out, report)
 
 

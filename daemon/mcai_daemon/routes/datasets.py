@@ -6,7 +6,7 @@ import asyncio
 import difflib
 
 from mcai.errors import NotFoundError
-from mcai.identity import clean_domain
+from mcai.identity import clean_name
 from mcai.records import Dataset, Datasets
 from mcai_daemon.operations import Call, Operation
 
@@ -17,7 +17,7 @@ async def list_datasets(call: Call) -> Datasets:
 
 
 async def show_dataset(call: Call) -> Dataset:
-    wanted = clean_domain(call.path["domain"])
+    wanted = clean_name(call.path["domain"])
     found = await asyncio.to_thread(call.services.knowledge.catalog.datasets)
     by_name = {each.domain: each for each in found}
     if wanted not in by_name:

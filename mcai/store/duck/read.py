@@ -21,6 +21,8 @@ _COLUMNS = "id, dataset_id, content, response, emotion, frequency_hz, created_at
 _INDEX_COLUMNS = (
     "id, dataset_id, content, response, emotion, frequency_hz, range_lo_hz, range_hi_hz, created_at, source, c_epoch"
 )
+CHANGE_BYTES = 32 << 20
+"""Epochs are followed together up to this much text, so that the memory of a step has a bound."""
 _FIRST_WINDOW = 4
 """A page first looks at this many times as many ids as it has room for: a range of ids is read by zone maps alone."""
 _WINDOW_GROWTH = 8
@@ -141,12 +143,12 @@ def count_matching(
 
 def changes(cursor: duckdb.DuckDBPyConnection, since: int, limit_rows: int) -> Change:
     """Return whole epochs after ``since``, as many as fit into ``limit_rows`` (at least one)."""
-    upto, rows = since, 0
-    listed = "SELECT epoch, added + removed FROM epochs WHERE epoch > ? ORDER BY epoch LIMIT 10000"
-    for epoch, size in cursor.execute(listed, [since]).fetchall():
-        if upto > since and rows + size > limit_rows:
+    upto, rows, size_bytes = since, 0, 0
+    listed = "SELECT epoch, added + removed, bytes FROM epochs WHERE epoch > ? ORDER BY epoch LIMIT 10000"
+    for epoch, epoch_rows, epoch_bytes in cursor.execute(listed, [since]).fetchall():
+        if upto > since and (rows + epoch_rows > limit_rows or size_bytes + epoch_bytes > CHANGE_BYTES):
             break
-        upto, rows = epoch, rows + size
+        upto, rows, size_bytes = epoch, rows + epoch_rows, size_bytes + epoch_bytes
     gone = "SELECT DISTINCT id FROM examples WHERE c_epoch <= ? AND d_epoch > ? AND d_epoch <= ?"
     gone_ids = [row[0] for row in cursor.execute(gone, [since, since, upto]).fetchall()]
     live = f"SELECT {_INDEX_COLUMNS} FROM examples WHERE c_epoch > ? AND {LIVE_AT} ORDER BY id"

@@ -34,6 +34,7 @@ class Transaction:
         self._now = now.replace(tzinfo=None)
         self._added = 0
         self._removed = 0
+        self._bytes = 0
         self._touched: set[int] = set()
 
     def holders(self, rows: Sequence[NewRow]) -> dict[int, tuple[int, bool]]:
@@ -76,6 +77,7 @@ class Transaction:
         self._touched.update(datasets.values())
         self.last_id = max(self.last_id, max(example_id for example_id, _ in rows))
         self._added += len(rows)
+        self._bytes += sum(len(row.content) + len(row.response or "") + len(row.metadata_json) for _, row in rows)
         self.changed = True
 
     def remove(self, ids: Sequence[int]) -> set[int]:
@@ -131,8 +133,8 @@ class Transaction:
             if self._removed
             else "describe"
         )
-        record = [self.epoch, self._now, op, self._added, self._removed, self.last_id]
-        self.cursor.execute("INSERT INTO epochs VALUES (?, ?, ?, ?, ?, ?)", record)
+        record = [self.epoch, self._now, op, self._added, self._removed, self._bytes, self.last_id]
+        self.cursor.execute("INSERT INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?)", record)
         sql = "UPDATE datasets SET version = ?, updated_at = ? WHERE list_contains(?::INTEGER[], id)"
         self.cursor.execute(sql, [self.epoch, self._now, sorted(self._touched)])
 

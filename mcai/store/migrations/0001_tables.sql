@@ -6,9 +6,10 @@ CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
 CREATE TABLE epochs (
     epoch     BIGINT    NOT NULL,
     committed_at TIMESTAMP NOT NULL,
-    op        VARCHAR   NOT NULL,   -- add, edit, delete
+    op        VARCHAR   NOT NULL,   -- add, edit, delete, describe
     added     BIGINT    NOT NULL,   -- row versions that became live
     removed   BIGINT    NOT NULL,   -- row versions that ceased to be
+    bytes     BIGINT    NOT NULL,   -- text and metadata of what was added, about: how much following it takes
     last_id   BIGINT    NOT NULL    -- the highest id given out so far: ids are never reused
 );
 
