@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,11 @@ def _before_or_after(ctx: typer.Context, param: typer.CallbackParam, value: bool
     key = f"mcai.{param.name}"
     ctx.meta[key] = value or bool(ctx.meta.get(key))
     return bool(ctx.meta[key])
+
+
+def _absolute(value: str | None) -> str | None:
+    """Let ``--source data/x`` mean that file or folder here: stored sources are absolute."""
+    return os.path.realpath(value) if value and os.path.exists(value) else value  # noqa: PTH110 - any text may come
 
 
 Json = Annotated[
@@ -62,6 +68,7 @@ Source = Annotated[
         "--source",
         metavar="PREFIX",
         help="From this file or folder, by whole path components.",
+        callback=_absolute,
         rich_help_panel=_FILTERS,
     ),
 ]

@@ -104,14 +104,13 @@ async def _serve(
         index: SearchIndex = await lance.LanceIndex.open(home.vectors_dir, embedder.model, embedder.dim, catalog.epoch)
         return index
 
-    indexer = Indexer(catalog, embedder, open_index)
-    knowledge = Knowledge(catalog, indexer, embedder, chosen.number("search.wait_s"))
-
     def on_fatal() -> None:
         log.error("the engine failed: ending, the next command starts a new daemon")
         fatal.set()
         server.should_exit = True
 
+    indexer = Indexer(catalog, embedder, open_index, on_fatal)
+    knowledge = Knowledge(catalog, indexer, embedder, chosen.number("search.wait_s"))
     config = uvicorn.Config(
         make_app(Services(home, chosen, knowledge, on_fatal)),
         http=PeerCheckedProtocol,

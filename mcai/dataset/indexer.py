@@ -13,7 +13,7 @@ from typing import Any, Literal
 import structlog
 
 from mcai.embed import Embedder
-from mcai.errors import EpochNotReachedError, IndexUnavailableError, McaiError
+from mcai.errors import EpochNotReachedError, FatalStoreError, IndexUnavailableError, McaiError
 from mcai.store.base import Catalog, SearchIndex
 
 log = structlog.get_logger("indexer")
@@ -30,7 +30,17 @@ State = Literal["loading", "ready", "catching_up", "failed"]
 class Indexer:
     """The one writer of the search index."""
 
-    def __init__(self, catalog: Catalog, embedder: Embedder, open_index: OpenIndex) -> None:
+    def __init__(
+        self, catalog: Catalog, embedder: Embedder, open_index: OpenIndex, on_fatal: Callable[[], None] = lambda: None
+    ) -> None:
+        """Make it; `run` does the work.
+
+        Args:
+            catalog: what is followed.
+            embedder: makes the vectors.
+            open_index: opens the index; called again after a failure.
+            on_fatal: called when the catalog's engine is invalidated: the process has to end.
+        """
         self.state: State = "loading"
         self.error: str | None = None
         self.applied_epoch = 0
@@ -38,6 +48,7 @@ class Indexer:
         self._catalog = catalog
         self._embedder = embedder
         self._open_index = open_index
+        self._on_fatal = on_fatal
         self._index: SearchIndex | None = None
         self._wake = asyncio.Event()
         self._moved = asyncio.Condition()
@@ -57,6 +68,9 @@ class Indexer:
                 self._index = index
                 log.info("index opened", applied_epoch=self.applied_epoch, rows=self.indexed_rows)
                 await self._follow(index)
+            except FatalStoreError:
+                self._on_fatal()
+                return
             except McaiError as error:
                 log.error("index failed", error=error.message, cause=repr(error.__cause__))
                 await self._move("failed", error.message)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mcai.embed import Vectors
 
 BATCH_TEXTS = 128
+MAX_CHARACTERS = 8_192
+"""What counts of one text: endpoints refuse what is longer than their model's context, most of which are 8k tokens."""
 
 
 class _Item(msgspec.Struct):
@@ -61,13 +63,14 @@ class OpenAIEmbedder:
             if self._client is None:
                 self._client = httpx2.Client(timeout=self._timeout_s, headers=self._headers, trust_env=False)
         # Endpoints refuse empty input; a blank stands for it and its vector is dropped again.
-        body = {"model": self._model, "input": [text if text.strip() else " " for text in texts]}
+        cut = [text[:MAX_CHARACTERS] if text.strip() else " " for text in texts]
+        body = {"model": self._model, "input": cut}
         try:
             answer = self._client.post(self._url, json=body)
             answer.raise_for_status()
             items = sorted(msgspec.json.decode(answer.content, type=_Reply).data, key=lambda item: item.index)
             vectors = np.asarray([item.embedding for item in items], np.float32)
-        except (httpx2.HTTPError, msgspec.DecodeError, ValueError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, msgspec.DecodeError, ValueError) as error:
             raise StoreUnavailableError(
                 f"the embedding endpoint {self._url} did not answer usably: {error}", hint="Check embed.url."
             ) from error

@@ -27,6 +27,7 @@ from mcai.formats.model import OpenFile, Progress, Record, Rejected
 _BATCH_BYTES = 4 << 20
 _MAX_BATCH_ROWS = 4_096
 _BUFFER_BYTES = 1 << 20
+_SHOWN_DAMAGES = 3
 
 
 class ParquetReader:
@@ -73,7 +74,8 @@ class ParquetReader:
             number += about.num_rows
             self._progress.bytes_read = self._opened.size_bytes * (group + 1) // file.metadata.num_row_groups
         if damage:
-            raise UnreadableFileError("; ".join(damage))
+            more = [f"and {len(damage) - _SHOWN_DAMAGES:,} more"] if len(damage) > _SHOWN_DAMAGES else []
+            raise UnreadableFileError("; ".join(damage[:_SHOWN_DAMAGES] + more))
 
     def _rows(self, batch: Any, number: int) -> Iterator[Record | Rejected]:
         names = batch.schema.names

@@ -23,6 +23,11 @@ from mcai.records import MAX_RECORD_BYTES
 _FENCE = re.compile(rb" {0,3}(`{3,}(?=[^`]*$)|~{3,})[ \t]*([^\r]*)")
 _NO_LABEL = "no line begins with a label such as 'Prompt:' and 'Completion:', or 'Q:' and 'A:'"
 
+FENCED_STARTS = 2
+FENCED_BYTES = 32 << 10
+"""A fenced block with a label in it may hold this much: a fence that stays open longer is one that was never closed, as
+in many answers, and looking for its end at every label would take the square of the file's length."""
+
 
 class _Draft(Struct):
     """A stretch of lines: a record from its first label on, or text outside any."""
@@ -129,10 +134,14 @@ class TxtReader:
         """
         open_fence: bytes | None = fence
         is_closed = False
+        starts = 0
         for line in self._look_ahead():
             starts_record = line.text.startswith(self._start)
             if is_closed and starts_record:
                 break
+            starts += starts_record
+            if starts == FENCED_STARTS:
+                return False
             if starts_record and follows_blank:
                 return False
             found = _FENCE.match(line.text)
@@ -143,9 +152,9 @@ class TxtReader:
         return is_closed and open_fence is None
 
     def _look_ahead(self) -> Iterator[Line]:
-        """Yield the lines that follow, as many as a record may have, without taking them."""
+        """Yield the lines that follow, as many as a fenced block may have, without taking them."""
         seen, size_bytes = 0, 0
-        while size_bytes <= MAX_RECORD_BYTES:
+        while size_bytes <= FENCED_BYTES:
             if seen == len(self._ahead):
                 line = self._lines.read()
                 if line is None:

@@ -169,7 +169,7 @@ def test_too_many_records_in_one_request_are_refused(daemon_home: Home) -> None:
     assert "5,000" in reply.json()["error"]["message"]
 
 
-def test_record_larger_than_a_request_is_the_caller_s_error(client: Client, domain: str) -> None:
+def test_record_larger_than_a_request_is_rejected(client: Client, domain: str) -> None:
     """What no request can carry is rejected by its size; what is beside it is added."""
     added = client.add([{"content": "x" * (33 << 20), "domain": domain}, {"content": "small", "domain": domain}])
 

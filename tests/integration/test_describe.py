@@ -20,7 +20,7 @@ from mcai_daemon.routes import OPERATIONS
 BODIES: Mapping[tuple[str, str], Any] = {
     ("POST", "/v1/examples"): {"examples": [{"content": "described", "emotion": "calm", "metadata": {"k": 1}}]},
     ("DELETE", "/v1/examples"): {"ids": [999_999_999]},
-    ("PATCH", "/v1/examples/{example_id:int}"): {"response": "described"},
+    ("PATCH", "/v1/examples/{example_id}"): {"response": "described"},
     ("POST", "/v1/search"): {"text": "described", "explain": True},
 }
 KINDS: Mapping[str, Any] = {
