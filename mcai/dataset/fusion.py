@@ -13,6 +13,8 @@ from typing import Any
 
 Scores = Mapping[int, float]
 
+SCORE_DIGITS = 6
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -56,10 +58,9 @@ def rank(found: Found, mode: str, weights: Weights) -> dict[int, float]:
         mode: ``semantic`` scores are the similarity itself, the other two are scaled to their best hit.
     """
     if mode == "semantic":
-        # The nearest are asked for, so the far ones count too; opposite vectors stay in order, at zero.
-        nearest = sorted(found.similarity.items(), key=lambda item: (-item[1], item[0]))
-        return {row: min(1.0, max(0.0, score)) for row, score in nearest}
-    if mode == "keyword":
+        # The nearest are asked for, so the far ones count too, at zero.
+        scores = {row: min(1.0, max(0.0, score)) for row, score in found.similarity.items()}
+    elif mode == "keyword":
         scores = keyword_scores(found, weights)
     else:
         semantic, keyword = _scaled(found.similarity), keyword_scores(found, weights)
@@ -67,7 +68,9 @@ def rank(found: Found, mode: str, weights: Weights) -> dict[int, float]:
         scores = {
             row: share * semantic.get(row, 0.0) + (1 - share) * keyword.get(row, 0.0) for row in {*semantic, *keyword}
         }
-    return dict(sorted(scores.items(), key=lambda item: (-item[1], item[0])))
+    # What is shown is what is sorted by: two hits that show the same score come by id.
+    shown = {row: round(score, SCORE_DIGITS) for row, score in scores.items()}
+    return dict(sorted(shown.items(), key=lambda item: (-item[1], item[0])))
 
 
 def explain(

@@ -156,7 +156,7 @@ class Knowledge:
                 break
             wanted *= WIDEN
         best = [row for row in ranked if row in examples][:limit]
-        hits = [_hit(examples[row], min(1.0, ranked[row])) for row in best]
+        hits = [_hit(examples[row], ranked[row]) for row in best]
         if explain:
             hits = [
                 msgspec.structs.replace(
@@ -213,4 +213,4 @@ async def _candidates(
 
 def _hit(example: Example, score: float) -> Hit:
     fields = {name: getattr(example, name) for name in Example.__struct_fields__}
-    return Hit(**fields, score=round(score, 6))
+    return Hit(**fields, score=score)

@@ -13,8 +13,8 @@ from pathlib import Path, PurePath
 
 from mcai.errors import PathNotFoundError, UnreadableFileError
 from mcai.formats.model import STDIN_PATH, FileProblem, Kind, SourceFile
-from mcai.formats.opening import explain_os_error, not_a_file, open_regular
-from mcai.formats.sniff import HEAD_BYTES, kind_of
+from mcai.formats.readers.opening import explain_os_error, not_a_file, open_regular
+from mcai.formats.readers.sniff import HEAD_BYTES, kind_of
 
 KINDS: dict[str, Kind] = {
     ".json": "json",

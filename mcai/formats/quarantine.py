@@ -14,9 +14,10 @@ from typing import Any, BinaryIO
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from mcai.formats import columns, json_values, synonyms, txt_grammar
-from mcai.formats.fields import Json
 from mcai.formats.model import Rejected, Span
+from mcai.formats.readers import json_values, txt_grammar
+from mcai.formats.recognition import columns, synonyms
+from mcai.formats.recognition.fields import Json
 
 _ENVELOPE_KEYS = ("domain", "source", "reason")
 _RECORD_KEYS = frozenset({*_ENVELOPE_KEYS, "record"})

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from mcai.errors import UnreadableFileError
-from mcai.formats.intake import Intake
 from mcai.formats.model import (
     Container,
     Event,
@@ -19,8 +18,9 @@ from mcai.formats.model import (
     Rejected,
     SourceFile,
 )
-from mcai.formats.opening import open_source
-from mcai.formats.sniff import HEAD_BYTES, kind_of
+from mcai.formats.readers.opening import open_source
+from mcai.formats.readers.sniff import HEAD_BYTES, kind_of
+from mcai.formats.recognition.intake import Intake
 
 
 class _Reader(Protocol):
@@ -62,20 +62,20 @@ def read(file: SourceFile, options: ReadOptions, progress: Progress | None = Non
 def _reader(kind: Kind, opened: OpenFile, intake: Intake, progress: Progress) -> _Reader:
     """Return the reader for a kind of file; each is loaded when it is needed for the first time."""
     if kind == "parquet":
-        from mcai.formats.parquet_reader import ParquetReader
+        from mcai.formats.readers.parquet_reader import ParquetReader
 
         return ParquetReader(opened, intake, progress)
-    from mcai.formats.window import Window
+    from mcai.formats.readers.window import Window
 
     window = Window(opened, progress)
     if kind == "txt":
-        from mcai.formats.txt_reader import TxtReader
+        from mcai.formats.readers.txt_reader import TxtReader
 
         return TxtReader(window, intake)
     if kind == "csv" or kind == "tsv":
-        from mcai.formats.csv_reader import CsvReader
+        from mcai.formats.readers.csv_reader import CsvReader
 
         return CsvReader(window, intake, kind)
-    from mcai.formats.json_reader import JsonReader
+    from mcai.formats.readers.json_reader import JsonReader
 
     return JsonReader(window, intake, is_lines=kind == "jsonl")

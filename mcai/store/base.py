@@ -71,6 +71,8 @@ class Change:
 
     since: int
     upto: int
+    committed_at: datetime | None
+    """When ``upto`` was committed (UTC, naive): by it an index is known to follow this catalog and no other."""
     gone: list[int]
     """Ids of which an indexed version ceased to be live."""
     rows: pa.Table
@@ -139,6 +141,9 @@ class Catalog(Protocol):
     def changes(self, since: int, limit_rows: int) -> Change:
         """Return what happened after an epoch: whole epochs, as many as fit into ``limit_rows`` and 32 MiB of text (at
         least one)."""
+
+    def committed_at(self, epoch: int) -> datetime | None:
+        """Return when an epoch was committed (UTC, naive), None when there is no such epoch."""
 
     def pending(self, since: int) -> int:
         """Return how many row versions came or went after an epoch."""

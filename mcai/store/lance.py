@@ -7,12 +7,13 @@ change is applied once more. One task writes; readers share the handle.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +80,17 @@ class LanceIndex:
         self._dim = dim
 
     @classmethod
-    async def open(cls, folder: Path, model: str, dim: int, head_epoch: int) -> LanceIndex:
+    async def open(
+        cls, folder: Path, model: str, dim: int, committed_at: Callable[[int], datetime | None]
+    ) -> LanceIndex:
         """Open the index of a model, or make an empty one.
 
         Args:
             folder: holds one table for each model.
             model: names the table.
             dim: length of its vectors.
-            head_epoch: the catalog's. An index that claims to be further belongs to another history and is dropped, as
-                is one that cannot be opened.
+            committed_at: asks the catalog. An index whose epoch was committed at another time, or never, belongs to
+                another history (a restored catalog, say) and is dropped, as is one that cannot be opened.
 
         Raises:
             IndexUnavailableError: the folder cannot be written.
@@ -98,10 +101,11 @@ class LanceIndex:
             if name in await database.table_names():
                 try:
                     index = cls(await database.open_table(name), dim)
-                    if await index.applied_epoch() <= head_epoch:
+                    epoch, at = await index._applied()
+                    if at == await asyncio.to_thread(committed_at, epoch):
                         await index._index_texts()
                         return index
-                    log.warning("index dropped: it is ahead of the catalog", table=name)
+                    log.warning("index dropped: it belongs to another history", table=name)
                 except (OSError, RuntimeError, ValueError) as error:
                     log.warning("index dropped: it cannot be opened", table=name, cause=repr(error))
                 shutil.rmtree(folder / f"{name}.lance", ignore_errors=True)
@@ -119,8 +123,14 @@ class LanceIndex:
                 await self._table.create_index(column, config=FTS(remove_stop_words=False, with_position=False))
 
     async def applied_epoch(self) -> int:
-        found = await self._table.query().where(col("id") == lit(SENTINEL_ID)).select(["c_epoch"]).to_arrow()
-        return max(found["c_epoch"].to_pylist(), default=0)
+        return (await self._applied())[0]
+
+    async def _applied(self) -> tuple[int, datetime | None]:
+        """Return the epoch that the sentinel speaks of, and when the catalog committed it."""
+        query = self._table.query().where(col("id") == lit(SENTINEL_ID)).select(["c_epoch", "created_at"])
+        found = (await query.to_arrow()).to_pylist()
+        newest = max(found, key=lambda row: row["c_epoch"], default={"c_epoch": 0, "created_at": None})
+        return newest["c_epoch"], newest["created_at"]
 
     async def rows(self) -> int:
         return int(await self._table.count_rows(f"id != {SENTINEL_ID}"))
@@ -133,7 +143,7 @@ class LanceIndex:
             for begin in range(0, len(change.gone), DELETE_IDS):
                 ids = ",".join(str(int(each)) for each in change.gone[begin : begin + DELETE_IDS])
                 await self._table.delete(f"id IN ({ids})")
-            await self._table.add(pa.concat_tables([rows, _sentinel(change.upto, self._dim)]))
+            await self._table.add(pa.concat_tables([rows, _sentinel(change, self._dim)]))
             await self._table.delete(f"id = {SENTINEL_ID} AND c_epoch < {int(change.upto)}")
 
     async def nearest(self, vector: Any, limit: int, chosen: IndexFilter) -> list[tuple[int, float]]:
@@ -229,7 +239,7 @@ def _with_vectors(rows: pa.Table, vectors: Any, dim: int) -> pa.Table:
     return rows.append_column("vector", column).cast(_schema(dim))
 
 
-def _sentinel(epoch: int, dim: int) -> pa.Table:
+def _sentinel(change: Change, dim: int) -> pa.Table:
     values: dict[str, list[Any]] = {name: [None] for name in _schema(dim).names}
-    values |= {"id": [SENTINEL_ID], "c_epoch": [epoch]}
+    values |= {"id": [SENTINEL_ID], "c_epoch": [change.upto], "created_at": [change.committed_at]}
     return pa.table(values, schema=_schema(dim))

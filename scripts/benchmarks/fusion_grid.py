@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.product import Daemon, Product
+from benchmarks.product import Daemon, Product, wait_until_idle
 from benchmarks.venv_entry import ROOT
 from mcai import catalogs
 from mcai.client import Client
@@ -149,8 +149,9 @@ def _print_halves(searches: Sequence[Search]) -> None:
 
 def _print_legacy(product: Product, folder: Path) -> None:
     """Two searches that once went wrong, on the corpus on which they did."""
-    with Daemon(product, folder), Client(folder, start=False) as client:
+    with Daemon(product, folder) as daemon, Client(folder, start=False) as client:
         product.command(folder, "migrate", str(LEGACY_DIR), "--json")
+        wait_until_idle(daemon.pid)
         calm = client.search("how do alpha waves relate to calm", limit=3, domain="neuroscience").hits
         code = client.search("write code to sort a list", limit=10).hits
     print(f"\nlegacy corpus: 'alpha' in {sum('alpha' in hit.content.lower() for hit in calm)} of the top 3 about calm;")

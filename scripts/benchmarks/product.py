@@ -97,7 +97,7 @@ class Daemon:
         Raises:
             RuntimeError: it ended, or does not listen in time.
         """
-        return connect_when_up(self._process, lambda: Connection(self.socket_path))
+        return connect_when_up(self._process, self.home_dir / "daemon.log", lambda: Connection(self.socket_path))
 
     def wait_until_loaded(self) -> None:
         """Wait until search is loaded too.
@@ -126,22 +126,24 @@ class Daemon:
         self.stop()
 
 
-def connect_when_up(process: subprocess.Popen[Any], connect: Callable[[], Connection]) -> Connection:
+def connect_when_up(process: subprocess.Popen[Any], log_path: Path, connect: Callable[[], Connection]) -> Connection:
     """Return a connection to a server that is starting.
 
     Raises:
-        RuntimeError: it ended, or does not listen in time.
+        RuntimeError: it ended, or does not listen in time; the message has the last words of its log.
     """
     deadline = time.monotonic() + START_TIMEOUT_S
     while True:
         try:
             return connect()
         except OSError as error:
-            if process.poll() is not None:
-                raise RuntimeError(f"{process.args!r} ended with {process.returncode}") from error
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{process.args!r} does not listen after {START_TIMEOUT_S:g} s") from error
-            time.sleep(POLL_S)
+            if process.poll() is None and time.monotonic() < deadline:
+                time.sleep(POLL_S)
+                continue
+            state = f"ended with {process.returncode}" if process.returncode is not None else "does not listen"
+            last_words = (log_path.read_text(errors="replace").strip() or "without a word").splitlines()[-1]
+            name = " ".join(map(str, process.args[:4]))  # type: ignore[index]  # always started with a list
+            raise RuntimeError(f"`{name}` {state}: {last_words}") from error
 
 
 def wait_until_idle(pid: int, quiet_s: float = 2.0, timeout_s: float = 900.0) -> None:

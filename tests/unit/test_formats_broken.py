@@ -10,7 +10,8 @@ import pytest
 
 from formats_kit import Reading, read_bytes, read_text
 from mcai.errors import UnreadableFileError
-from mcai.formats import Span, json_walk, model
+from mcai.formats import Span, model
+from mcai.formats.readers import json_walk
 from mcai.records import MAX_RECORD_BYTES
 
 BEFORE, AFTER = '{"prompt": "before", "completion": "b"}', '{"prompt": "after", "completion": "a"}'

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from formats_kit import read_bytes, read_json, read_path, read_text
-from mcai.formats import Rejected, json_walk, write_quarantine_line
+from mcai.formats import Rejected, write_quarantine_line
+from mcai.formats.readers import json_walk
 from mcai.records import Example, NewExample
 
 ROWS = [

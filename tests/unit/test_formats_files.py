@@ -130,7 +130,7 @@ def test_permission_denied_names_the_file_and_the_folder(folder: Path) -> None:
     code = (
         "import os, sys, tempfile\n"
         "from mcai.formats import *\n"
-        "import mcai.formats.json_reader  # the other user may not read where it lies\n"
+        "import mcai.formats.readers.json_reader  # the other user may not read where it lies\n"
         "if os.getuid() == 0: os.setuid(65534)\n"
         "for each in find_files([sys.argv[1]]):\n"
         "    print(each if isinstance(each, FileProblem) else list(read(each, ReadOptions())))\n"
@@ -252,7 +252,16 @@ def test_finding_files_loads_nothing_heavy() -> None:
     code = "import sys, mcai.formats\nprint(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())
-    assert not loaded & {"pyarrow", "ftfy", "csv", "tempfile", "numpy", "duckdb", "typer", "mcai.formats.repair"}
+    assert not loaded & {
+        "pyarrow",
+        "ftfy",
+        "csv",
+        "tempfile",
+        "numpy",
+        "duckdb",
+        "typer",
+        "mcai.formats.recognition.repair",
+    }
 
 
 def test_problems_are_told_apart_from_files(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from formats_kit import read_json, read_text
-from mcai.formats import json_walk
+from mcai.formats.readers import json_walk
 
 PAIR = {"prompt": "q", "completion": "r"}
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from formats_kit import read_json
-from mcai.formats import synonyms
+from mcai.formats.recognition import synonyms
 
 Row = dict[str, Any]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from formats_kit import read_json
 from mcai.formats.damage import may_need_repair
-from mcai.formats.repair import repair, repair_text
+from mcai.formats.recognition.repair import repair, repair_text
 from mcai.identity import TEXT_AS_READ, identity
 
 MISREAD = {

@@ -28,7 +28,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from formats_kit import read_path, read_text
-from mcai.formats import synonyms
+from mcai.formats.recognition import synonyms
 from mcai.identity import TEXT_AS_READ
 from mcai.records import NewExample
 

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from formats_kit import Reading, read_bytes, read_path, read_text
-from mcai.formats import Span, csv_reader, lines, parquet_reader
+from mcai.formats import Span
+from mcai.formats.readers import csv_reader, lines, parquet_reader
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -213,6 +214,10 @@ class DuckCatalog:
     def changes(self, since: int, limit_rows: int) -> Change:
         with self._reading() as cursor:
             return read.changes(cursor, since, limit_rows)
+
+    def committed_at(self, epoch: int) -> datetime | None:
+        with self._reading() as cursor:
+            return read.committed_at(cursor, epoch)
 
     def pending(self, since: int) -> int:
         with self._reading() as cursor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
@@ -153,7 +154,13 @@ def changes(cursor: duckdb.DuckDBPyConnection, since: int, limit_rows: int) -> C
     gone_ids = [row[0] for row in cursor.execute(gone, [since, since, upto]).fetchall()]
     live = f"SELECT {_INDEX_COLUMNS} FROM examples WHERE c_epoch > ? AND {LIVE_AT} ORDER BY id"
     table: pa.Table = cursor.sql(live, params=[since, upto, upto]).to_arrow_table()
-    return Change(since, upto, gone_ids, table)
+    return Change(since, upto, committed_at(cursor, upto), gone_ids, table)
+
+
+def committed_at(cursor: duckdb.DuckDBPyConnection, epoch: int) -> datetime | None:
+    """Return when an epoch was committed, None when there is no such epoch."""
+    row = one(cursor, "SELECT committed_at FROM epochs WHERE epoch = ?", [epoch])
+    return row[0] if row else None
 
 
 def pending(cursor: duckdb.DuckDBPyConnection, since: int) -> int:

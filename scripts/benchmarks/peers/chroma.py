@@ -17,6 +17,7 @@ from benchmarks.peers.shared import (
     RECALL,
     SEARCHES_PER_S,
     SEMANTIC_P50,
+    SERVER_LOG,
     Task,
     free_port,
     server,
@@ -49,7 +50,7 @@ def measure(task: Task, results: Results) -> None:
         str(address[1]),
     ]
     with server(task.folder, command) as process:
-        connection = connect_when_up(process, lambda: Connection(address))
+        connection = connect_when_up(process, task.folder / SERVER_LOG, lambda: Connection(address))
         collection = _fill(connection, task)
         wait_until_idle(process.pid)
         _measure_pages(task, connection, address, collection, results)

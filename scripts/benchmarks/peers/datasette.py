@@ -13,7 +13,7 @@ from benchmarks.corpus import PAGE_ROWS, PageStart, at_random
 from benchmarks.figures import Figure, Results
 from benchmarks.http_raw import Connection, message
 from benchmarks.load import answers_per_s
-from benchmarks.peers.shared import PAGES_P50, PAGES_PER_S, Task, server
+from benchmarks.peers.shared import PAGES_P50, PAGES_PER_S, SERVER_LOG, Task, server
 from benchmarks.product import connect_when_up
 from benchmarks.timing import latency
 from mcai.records import Example
@@ -33,7 +33,7 @@ def measure(task: Task, results: Results) -> None:
     _fill(database_path, task.examples)
     command: list[str | Path] = [task.bin_dir / "datasette", "serve", "-i", database_path, "--uds", socket_path]
     with server(task.folder, command) as process:
-        connection = connect_when_up(process, lambda: Connection(socket_path))
+        connection = connect_when_up(process, task.folder / SERVER_LOG, lambda: Connection(socket_path))
         _check(connection, task.starts[-1])
         chosen = at_random(task.starts)
         for what, starts in ((PAGES_P50, chosen), ("page of 100 of a domain, p50", at_random(task.domain_starts))):

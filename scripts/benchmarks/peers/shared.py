@@ -20,6 +20,7 @@ PAGES_PER_S = "pages/s, 16 clients"
 SEMANTIC_P50 = "semantic search, p50"
 SEARCHES_PER_S = "semantic searches/s, 16 clients"
 RECALL = "semantic recall@10"
+SERVER_LOG = "server.log"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Task:
 def server(folder: Path, arguments: Sequence[str | Path]) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server of our own while the block lasts; its output goes to a log in ``folder``."""
     environment = clean_environment() | {"ANONYMIZED_TELEMETRY": "False", "HOME": str(folder)}
-    with (folder / "server.log").open("ab") as log:
+    with (folder / SERVER_LOG).open("ab") as log:
         process = subprocess.Popen([os.fspath(each) for each in arguments], env=environment, stdout=log, stderr=log)
     try:
         yield process

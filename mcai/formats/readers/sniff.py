@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from mcai.formats import synonyms
 from mcai.formats.model import Kind
-from mcai.formats.opening import UTF8_BOM
-from mcai.formats.txt_grammar import START_LABEL
+from mcai.formats.readers.opening import UTF8_BOM
+from mcai.formats.readers.txt_grammar import START_LABEL
+from mcai.formats.recognition import synonyms
 
 HEAD_BYTES = 1 << 16
 

@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 
 from mcai import times
 from mcai.errors import UnreadableFileError
-from mcai.formats import json_values, synonyms
-from mcai.formats.intake import Intake
 from mcai.formats.model import OpenFile, Progress, Record, Rejected
+from mcai.formats.readers import json_values
+from mcai.formats.recognition import synonyms
+from mcai.formats.recognition.intake import Intake
 
 _BATCH_BYTES = 4 << 20
 _MAX_BATCH_ROWS = 4_096

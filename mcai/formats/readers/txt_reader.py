@@ -12,12 +12,12 @@ from collections.abc import Iterator
 
 from msgspec import Struct, field
 
-from mcai.formats.fields import SURE, Fields
-from mcai.formats.intake import TOO_LARGE, Intake
-from mcai.formats.lines import Line, Lines
 from mcai.formats.model import Record, Rejected, Span
-from mcai.formats.txt_grammar import Labels, labels_at
-from mcai.formats.window import CHUNK_BYTES, Window
+from mcai.formats.readers.lines import Line, Lines
+from mcai.formats.readers.txt_grammar import Labels, labels_at
+from mcai.formats.readers.window import CHUNK_BYTES, Window
+from mcai.formats.recognition.fields import SURE, Fields
+from mcai.formats.recognition.intake import TOO_LARGE, Intake
 from mcai.records import MAX_RECORD_BYTES
 
 _FENCE = re.compile(rb" {0,3}(`{3,}(?=[^`]*$)|~{3,})[ \t]*([^\r]*)")

@@ -11,15 +11,17 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from mcai.formats import columns, json_values, quarantine
-from mcai.formats.fields import SURE, Fields, Json, Misfit, is_flat
-from mcai.formats.intake import NOTHING_INHERITED, TOO_LARGE, Inherited, Intake
-from mcai.formats.json_outline import Outline, member_head, outline
-from mcai.formats.json_resync import next_item, next_line, next_member
-from mcai.formats.json_scan import BLANK, SHALLOW_OBJECT, Extent, holds_object, measure, skip_blanks, skip_value
-from mcai.formats.judge import Judge, Role, Verdict, is_notes_name, member_role
+from mcai.formats import quarantine
 from mcai.formats.model import MAX_DEPTH, MAX_ITEM_BYTES, Container, Record, Rejected
-from mcai.formats.window import Mark, Window
+from mcai.formats.readers import json_values
+from mcai.formats.readers.json_outline import Outline, member_head, outline
+from mcai.formats.readers.json_resync import next_item, next_line, next_member
+from mcai.formats.readers.json_scan import BLANK, SHALLOW_OBJECT, Extent, holds_object, measure, skip_blanks, skip_value
+from mcai.formats.readers.window import Mark, Window
+from mcai.formats.recognition import columns
+from mcai.formats.recognition.fields import SURE, Fields, Json, Misfit, is_flat
+from mcai.formats.recognition.intake import NOTHING_INHERITED, TOO_LARGE, Inherited, Intake
+from mcai.formats.recognition.judge import Judge, Role, Verdict, is_notes_name, member_role
 from mcai.identity import clean_name
 
 Item: TypeAlias = Record | Rejected | Container

@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from mcai.formats import synonyms
-from mcai.formats.fields import LOOSE_PAIR, NO_RECORD, SURE, Fields, Json, Misfit
-from mcai.formats.json_outline import SAMPLE_ITEMS
 from mcai.formats.model import MAX_DEPTH
-from mcai.formats.recognise import Recogniser
+from mcai.formats.readers.json_outline import SAMPLE_ITEMS
+from mcai.formats.recognition import synonyms
+from mcai.formats.recognition.fields import LOOSE_PAIR, NO_RECORD, SURE, Fields, Json, Misfit
+from mcai.formats.recognition.recognise import Recogniser
 
 NO_OBJECTS = -1
 """Weaker than `NO_RECORD`: there are no objects that could be records."""

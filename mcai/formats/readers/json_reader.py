@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
-from mcai.formats import json_values
-from mcai.formats.fields import SURE, is_flat
-from mcai.formats.intake import Intake
-from mcai.formats.json_scan import skip_blanks, skip_value
-from mcai.formats.json_walk import Item, Spot, Walk, Walker
-from mcai.formats.judge import Role
 from mcai.formats.model import MAX_ITEM_BYTES
-from mcai.formats.opening import UTF8_BOM
-from mcai.formats.window import Mark, Window
+from mcai.formats.readers import json_values
+from mcai.formats.readers.json_scan import skip_blanks, skip_value
+from mcai.formats.readers.json_walk import Item, Spot, Walk, Walker
+from mcai.formats.readers.opening import UTF8_BOM
+from mcai.formats.readers.window import Mark, Window
+from mcai.formats.recognition.fields import SURE, is_flat
+from mcai.formats.recognition.intake import Intake
+from mcai.formats.recognition.judge import Role
 
 
 class JsonReader:

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from mcai.formats import synonyms
+from mcai.formats.recognition import synonyms
 
 _SPEAKERS = tuple(synonyms.canonical(name) for name in synonyms.TURN_SPEAKER)
 _TEXTS = tuple(synonyms.canonical(name) for name in synonyms.TURN_TEXT)

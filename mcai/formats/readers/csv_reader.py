@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from mcai.errors import UnreadableFileError
-from mcai.formats import json_values, synonyms
-from mcai.formats.fields import Fields
-from mcai.formats.intake import TOO_LARGE, Intake
-from mcai.formats.lines import Line, Lines
 from mcai.formats.model import MAX_ITEM_BYTES, MAX_KEYS, Kind, Record, Rejected, Span
-from mcai.formats.window import Window
+from mcai.formats.readers import json_values
+from mcai.formats.readers.lines import Line, Lines
+from mcai.formats.readers.window import Window
+from mcai.formats.recognition import synonyms
+from mcai.formats.recognition.fields import Fields
+from mcai.formats.recognition.intake import TOO_LARGE, Intake
 from mcai.records import MAX_RECORD_BYTES
 
 _DELIMITERS = {"csv": ",;\t|", "tsv": "\t,;|"}

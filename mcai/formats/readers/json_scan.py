@@ -11,9 +11,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mcai.formats.json_values import is_beginning
 from mcai.formats.model import MAX_DEPTH
-from mcai.formats.window import Window
+from mcai.formats.readers.json_values import is_beginning
+from mcai.formats.readers.window import Window
 
 STRING = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
 BLANK = rb"[ \t\r\n]*+"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mcai.formats.opening import UTF8_BOM
-from mcai.formats.window import Window
+from mcai.formats.readers.opening import UTF8_BOM
+from mcai.formats.readers.window import Window
 from mcai.records import MAX_RECORD_BYTES
 
 MAX_LINE_BYTES = 2 * MAX_RECORD_BYTES

@@ -11,8 +11,6 @@ from msgspec import UNSET, Struct, UnsetType
 
 from mcai.formats import quarantine
 from mcai.formats.damage import may_need_repair
-from mcai.formats.domains import default_domain
-from mcai.formats.fields import Fields, Json, Misfit
 from mcai.formats.model import (
     MAX_KEYS_SHOWN,
     STDIN_PATH,
@@ -23,7 +21,9 @@ from mcai.formats.model import (
     SourceFile,
     Span,
 )
-from mcai.formats.recognise import Recogniser
+from mcai.formats.recognition.domains import default_domain
+from mcai.formats.recognition.fields import Fields, Json, Misfit
+from mcai.formats.recognition.recognise import Recogniser
 from mcai.identity import clean_name
 from mcai.records import MAX_RECORD_BYTES, NewExample
 
@@ -123,7 +123,7 @@ class Intake:
             metadata.setdefault(fields.domain_key, fields.domain)
         content, response = fields.content, fields.response
         if not fields.is_export and may_need_repair(content, response):
-            from mcai.formats import repair  # only here: most files need none
+            from mcai.formats.recognition import repair  # only here: most files need none
 
             content, response = repair.repair(content, response, metadata)
         example = NewExample(

@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from mcai.formats import columns, conversation, export_row, mapping, synonyms
-from mcai.formats.fields import LOOSE_PAIR, NO_RECORD, PROMPT_ALONE, SURE, TEXT_ALONE, Fields, Json, Misfit
 from mcai.formats.model import ReadOptions
+from mcai.formats.recognition import columns, conversation, export_row, mapping, synonyms
+from mcai.formats.recognition.fields import LOOSE_PAIR, NO_RECORD, PROMPT_ALONE, SURE, TEXT_ALONE, Fields, Json, Misfit
 
 T = TypeVar("T")
 _Said: TypeAlias = Literal["content", "response"]

@@ -11,12 +11,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from mcai.formats import json_values
-from mcai.formats.fields import Json
-from mcai.formats.json_resync import next_member
-from mcai.formats.json_scan import BLANK, STRING, measure, skip_blanks, skip_value
 from mcai.formats.model import MAX_KEYS
-from mcai.formats.window import CHUNK_BYTES, Window
+from mcai.formats.readers import json_values
+from mcai.formats.readers.json_resync import next_member
+from mcai.formats.readers.json_scan import BLANK, STRING, measure, skip_blanks, skip_value
+from mcai.formats.readers.window import CHUNK_BYTES, Window
+from mcai.formats.recognition.fields import Json
 
 SAMPLE_ITEMS = 8
 """How many elements of a list are looked at to tell what the list holds."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from mcai.formats.json_scan import BLANK, STRING
-from mcai.formats.window import Window
+from mcai.formats.readers.json_scan import BLANK, STRING
+from mcai.formats.readers.window import Window
 
 _FIRST_KEY = re.compile(BLANK + rb"\{" + BLANK + rb"(" + STRING + rb")" + BLANK + rb":")
 _ANY_KEY = rb'"[^"\\\n]{1,200}"'

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mcai.formats import columns, synonyms
-from mcai.formats.fields import SURE, Fields, Json, Misfit
+from mcai.formats.recognition import columns, synonyms
+from mcai.formats.recognition.fields import SURE, Fields, Json, Misfit
 
 _OPTIONAL = ("domain", "emotion", "frequency_hz", "created_at", "source")
 
