@@ -25,13 +25,12 @@ class PeerCheckedProtocol(HttpToolsProtocol):
     """Drops connections of other users: the socket's mode is the first fence, this is the second."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own narrowing
+        super().connection_made(transport)
         peer = transport.get_extra_info("socket")
         if hasattr(socket, "SO_PEERCRED"):
             _, uid, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
             if uid not in (os.getuid(), 0):
                 transport.abort()
-                return
-        super().connection_made(transport)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP in the shape of every other error."""

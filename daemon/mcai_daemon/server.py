@@ -101,7 +101,9 @@ async def _serve(
     async def open_index() -> SearchIndex:
         # Importing Lance takes seconds: in a thread, so that pages are served meanwhile.
         lance = await asyncio.to_thread(importlib.import_module, "mcai.store.lance")
-        index: SearchIndex = await lance.LanceIndex.open(home.vectors_dir, embedder.model, embedder.dim, catalog.committed_at)
+        index: SearchIndex = await lance.LanceIndex.open(
+            home.vectors_dir, embedder.model, embedder.dim, catalog.committed_at
+        )
         return index
 
     def on_fatal() -> None:

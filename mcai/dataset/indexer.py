@@ -20,6 +20,9 @@ log = structlog.get_logger("indexer")
 
 CHUNK_ROWS = 8_192
 """Rows embedded and written at a time: the memory of one chunk is about 30 MB."""
+TIDIED_FIRST_ROWS = 20_000
+"""Up to this size new rows are indexed within a fraction of a second, and that is done before they count as taken in:
+until then a filtered full-text search ranks them by the word statistics of the filtered rows alone."""
 RETRY_S = 30.0
 WARM_TEXT = "warm up"
 
@@ -88,15 +91,11 @@ class Indexer:
             while self._catalog.epoch > self.applied_epoch:
                 await self._move("catching_up")
                 await self._apply_next(index)
+            await self._tidy(index)
             await self._move("ready")
             await asyncio.to_thread(
                 self._catalog.note_indexed, self._embedder.model, self._embedder.dim, self.applied_epoch
             )
-            try:
-                await index.maintain()
-            except IndexUnavailableError as error:
-                # Upkeep can wait: searches see what is not indexed all the same.
-                log.warning("upkeep failed", error=error.message, cause=repr(error.__cause__))
             if self._catalog.epoch == self.applied_epoch:
                 await self._wake.wait()
 
@@ -105,9 +104,19 @@ class Indexer:
         texts = change.rows.column("content").to_pylist()
         vectors = await asyncio.to_thread(self._embedder.embed, texts)
         await index.apply(change, vectors)
-        self.applied_epoch = change.upto
         self.indexed_rows = await index.rows()
+        if change.upto >= self._catalog.epoch and self.indexed_rows <= TIDIED_FIRST_ROWS:
+            await self._tidy(index)
+        self.applied_epoch = change.upto
+        await self._move("catching_up")
         log.info("indexed", applied_epoch=change.upto, rows=len(texts), gone=len(change.gone))
+
+    async def _tidy(self, index: SearchIndex) -> None:
+        try:
+            await index.maintain()
+        except IndexUnavailableError as error:
+            # Upkeep can wait: searches see what is not indexed all the same.
+            log.warning("upkeep failed", error=error.message, cause=repr(error.__cause__))
 
     async def _move(self, state: State, error: str | None = None) -> None:
         async with self._moved:

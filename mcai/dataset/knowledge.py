@@ -29,6 +29,8 @@ SMALL_BACKLOG_ROWS = 2_000
 CANDIDATES = 60
 """Fused from each side at least, however few hits are asked for: fusion needs both sides of a row."""
 WIDEN = 4
+SPARE_ROWS = 4
+"""Fetched beyond the limit at once: now and then a row was deleted since the index saw it."""
 NO_SCORES: Mapping[int, float] = {}
 
 
@@ -150,7 +152,7 @@ class Knowledge:
         while True:
             found = await _candidates(index, text if mode != "semantic" else None, vector, wanted, chosen)
             ranked = fusion.rank(found, mode, self.weights)
-            examples = await asyncio.to_thread(lambda ids: self.catalog.pick(ids, filters, epoch=epoch), list(ranked))
+            examples = await asyncio.to_thread(self._pick, list(ranked), limit, filters, epoch)
             # Rows that were deleted since the index saw them are not in `examples`; look further when that costs hits.
             if len(examples) >= limit or len(ranked) < wanted:
                 break
@@ -167,6 +169,15 @@ class Knowledge:
             ]
         took_ms = round((time.perf_counter() - begun) * 1e3, 3)
         return SearchResult(hits=hits, mode=mode, epoch=epoch, index_epoch=index_epoch, took_ms=took_ms)
+
+    def _pick(self, ranked: Sequence[int], limit: int, filters: Filters, epoch: int) -> dict[int, Example]:
+        """Fetch rows best first, until there are enough: fetching takes longer than finding."""
+        examples: dict[int, Example] = {}
+        for begin in range(0, len(ranked), limit + SPARE_ROWS):
+            examples |= self.catalog.pick(ranked[begin : begin + limit + SPARE_ROWS], filters, epoch=epoch)
+            if len(examples) >= limit:
+                break
+        return examples
 
     async def _catch_up(self, min_epoch: int) -> None:
         if min_epoch > self.indexer.applied_epoch:

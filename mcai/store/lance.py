@@ -43,6 +43,7 @@ RETRAIN_AT = 0.5
 """Share of rows outside the vector index from which on it is trained anew instead of extended."""
 DELETE_IDS = 2_000
 """Ids in one delete expression."""
+TIDY_AT_SHARE = 0.01
 TIDY_AT_ROWS = 1_000
 """Unindexed rows or deletions that are worth a round of upkeep (searches see unindexed rows all the same)."""
 TIDY_AT_FRAGMENTS = 50
@@ -128,9 +129,9 @@ class LanceIndex:
     async def _applied(self) -> tuple[int, datetime | None]:
         """Return the epoch that the sentinel speaks of, and when the catalog committed it."""
         query = self._table.query().where(col("id") == lit(SENTINEL_ID)).select(["c_epoch", "created_at"])
-        found = (await query.to_arrow()).to_pylist()
-        newest = max(found, key=lambda row: row["c_epoch"], default={"c_epoch": 0, "created_at": None})
-        return newest["c_epoch"], newest["created_at"]
+        found = await query.to_arrow()
+        told = zip(found["c_epoch"].to_pylist(), found["created_at"].to_pylist(), strict=True)
+        return max(told, key=lambda each: each[0], default=(0, None))
 
     async def rows(self) -> int:
         return int(await self._table.count_rows(f"id != {SENTINEL_ID}"))
@@ -173,7 +174,7 @@ class LanceIndex:
                 await self._table.create_index("vector", config=IvfSq(distance_type="cosine"))
             loose = max((index.num_unindexed_rows for index in by_column.values()), default=0)
             fragments = (await self._table.stats())["fragment_stats"]["num_fragments"]
-            if loose >= TIDY_AT_ROWS or fragments >= TIDY_AT_FRAGMENTS:
+            if loose >= min(TIDY_AT_ROWS, total * TIDY_AT_SHARE) > 0 or fragments >= TIDY_AT_FRAGMENTS:
                 await self._table.optimize(cleanup_older_than=VERSIONS_KEPT)
 
 

@@ -113,6 +113,15 @@ class TestChanges(CatalogContract):
 
         assert _ids(backend.catalog.changes(0, 100)) == [2]
 
+    def test_epochs_are_told_by_when_they_were_committed(self, catalog: Catalog) -> None:
+        """Each epoch has its moment, by which an index knows whose it is; what is no epoch has none."""
+        catalog.add(numbered(1))
+        catalog.add(numbered(1, first=2))
+
+        assert catalog.changes(0, 100).committed_at == catalog.committed_at(2)
+        assert catalog.changes(0, 1).committed_at == catalog.committed_at(1) != catalog.committed_at(2)
+        assert catalog.committed_at(0) is catalog.committed_at(3) is None
+
     def test_pending_counts_versions(self, catalog: Catalog) -> None:
         """Rows added, deleted, and both versions of an edited one are what lies before the index."""
         catalog.add(numbered(3))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FIRST_POLL_S = 0.05
 LONGEST_POLL_S = 0.5
-STALLED_S = 60.0
+STALLED_S = 600.0
 """An index that makes no headway for so long is waited for no longer."""
 
 
@@ -43,7 +43,8 @@ def _wait(client: Client, epoch: int, advance: Advance) -> int:
     poll_s = FIRST_POLL_S
     while True:
         status = client.status()
-        if status.index_epoch >= epoch:
+        # "catching_up" with nothing to catch up is upkeep: only after it are searches as fast and as good as they get.
+        if status.index_epoch >= epoch and status.index.state != "catching_up":
             return status.index_epoch
         mark = (status.index_epoch, status.index.pending)
         if mark != last_mark:

@@ -25,7 +25,7 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "allow_community_extensions": False,
     # `FROM name` must mean a table, never a Python variable.
     "python_enable_replacements": False,
-    "memory_limit": "512MB",
+    "memory_limit": "384MB",
     "threads": 2,
     "max_temp_directory_size": "4GB",
 }
