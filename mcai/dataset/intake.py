@@ -16,8 +16,9 @@ from mcai.store.base import NewRow, Rejection
 
 _decoder = msgspec.json.Decoder(NewExample)
 MAX_NAME_CHARACTERS = 200
-MAX_METADATA_DEPTH = 64
-"""A reader decodes on what is left of its own stack: what is nested much deeper could be stored and never read."""
+MAX_METADATA_DEPTH = 63
+"""Inside an export row it is one level deeper, and 64 can be migrated. A reader decodes on what is left of its own stack:
+what is nested much deeper could be stored and never read."""
 
 
 def read_rows(examples: Sequence[msgspec.Raw]) -> list[NewRow | Rejection]:
