@@ -17,7 +17,7 @@ from mcai.store.base import NewRow, Rejection
 _decoder = msgspec.json.Decoder(NewExample)
 MAX_NAME_CHARACTERS = 200
 MAX_METADATA_DEPTH = 63
-"""Inside an export row it is one level deeper, and 64 can be migrated. A reader decodes on what is left of its own stack:
+"""Inside an export row it is one level deeper, and 64 can be migrated. A reader decodes on what is left of its stack:
 what is nested much deeper could be stored and never read."""
 
 
