@@ -225,3 +225,11 @@ def test_csv_written_by_python_comes_back(folder: Path) -> None:
         out = io.StringIO()
         csv.writer(out, quoting=quoting).writerows(rows)
         assert [list(pair) for pair in read_text(folder, "a.csv", out.getvalue()).pairs] == rows[1:]
+
+
+def test_parquet_with_a_column_name_that_is_no_text(folder: Path) -> None:
+    """pyarrow fails on such a name with an error of its own kind; the file is named unreadable like any damaged one."""
+    out = io.BytesIO()
+    pq.write_table(pa.table({"prompt": ["a"], "tags": [["x"]]}), out, store_schema=False)
+    reading = read_bytes(folder, "a.parquet", out.getvalue().replace(b"prompt", b"pro\xf0pt"))
+    assert reading.summary.unreadable and "no readable Parquet" in (reading.summary.reason or "")

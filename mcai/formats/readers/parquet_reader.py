@@ -29,6 +29,8 @@ _BATCH_BYTES = 4 << 20
 _MAX_BATCH_ROWS = 4_096
 _BUFFER_BYTES = 1 << 20
 _SHOWN_DAMAGES = 3
+_DAMAGES = (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError, MemoryError)
+"""What pyarrow raises on a damaged file: names that are no UTF-8 and sizes beyond reason come as Python's own errors."""
 
 
 class ParquetReader:
@@ -51,7 +53,7 @@ class ParquetReader:
         with io.FileIO(self._opened.duplicate()) as raw:
             try:
                 file = pq.ParquetFile(raw, buffer_size=_BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True)
-            except (pa.ArrowException, OSError) as error:
+            except _DAMAGES as error:
                 raise UnreadableFileError(f"no readable Parquet: {_first_line(error)}") from error
             yield from self._groups(file)
         if self._intake.found == 0:
@@ -70,7 +72,7 @@ class ParquetReader:
                 for batch in file.iter_batches(batch_rows, row_groups=[group], use_threads=False):
                     yield from self._rows(batch, number + done)
                     done += batch.num_rows
-            except (pa.ArrowException, OSError) as error:
+            except _DAMAGES as error:
                 damage.append(f"rows {number + done} to {number + about.num_rows - 1}: {_first_line(error)}")
             number += about.num_rows
             self._progress.bytes_read = self._opened.size_bytes * (group + 1) // file.metadata.num_row_groups
