@@ -30,7 +30,7 @@ _MAX_BATCH_ROWS = 4_096
 _BUFFER_BYTES = 1 << 20
 _SHOWN_DAMAGES = 3
 _DAMAGES = (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError, MemoryError)
-"""What pyarrow raises on a damaged file: names that are no UTF-8 and sizes beyond reason come as Python's own errors."""
+"""What pyarrow raises on a damaged file: for names that are no UTF-8 and sizes beyond reason, Python's own errors."""
 
 
 class ParquetReader:
