@@ -83,8 +83,11 @@ def note(text: str) -> None:
 def print_error(code: str, message: str, hint: str, *, as_json: bool) -> None:
     """Say that a command failed: as the error document on stdout, or in words on stderr."""
     if as_json:
-        print_json({"error": {"code": code, "message": encodable(message), "hint": encodable(hint)}})
-        return
+        try:
+            print_json({"error": {"code": code, "message": encodable(message), "hint": encodable(hint)}})
+            return
+        except OSError:
+            pass  # stdout itself is what failed: said on stderr instead
     note(f"mcai: {message}")
     if hint:
         note(f"  {hint}")

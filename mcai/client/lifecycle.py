@@ -79,7 +79,10 @@ def start(home: Home, timeout_s: float = START_TIMEOUT_S) -> bool:
     with _start_lock(home, deadline):
         while not answers(home):
             if time.monotonic() > deadline:
-                raise TimeoutExpiredError("the daemon does not listen yet", hint="Look at: mcai daemon logs")
+                owner = running(home)
+                told = f"the daemon (pid {owner.pid}) does not listen" if owner else "the daemon does not listen yet"
+                hint = "If its socket file was deleted: mcai daemon restart. Otherwise look at: mcai daemon logs"
+                raise TimeoutExpiredError(told, hint=hint)
             if child is not None and child.poll() not in (None, _EXIT_ALREADY_OWNED):
                 ended = DaemonStartError(f"the daemon ended with exit code {child.returncode}")
                 raise _reason(home.log_path, log_start) or ended

@@ -80,7 +80,8 @@ def explain(
     told: dict[str, Any] = {}
     if mode != "keyword":
         told["semantic"] = {
-            "similarity": round(found.similarity.get(row, 0.0), 4),
+            # None: not among the nearest, so never compared.
+            "similarity": round(found.similarity[row], 4) if row in found.similarity else None,
             "weight": weights.semantic if mode == "hybrid" else 1.0,
         }
     if mode != "semantic":

@@ -26,8 +26,9 @@ LOAD_WAIT_S = 12.0
 together stay below a client's own timeout of 30 s, so that it hears the reason."""
 SMALL_BACKLOG_ROWS = 2_000
 """So few new rows are indexed within a fraction of a second: a search waits for them rather than miss them."""
-CANDIDATES = 60
-"""Fused from each side at least, however few hits are asked for: fusion needs both sides of a row."""
+CANDIDATES = 200
+"""Fused from each side at least, however few hits are asked for: fusion needs both sides of a row, and the best hits
+must not depend on how many are asked for."""
 WIDEN = 4
 SPARE_ROWS = 4
 """Fetched beyond the limit at once: now and then a row was deleted since the index saw it."""

@@ -139,9 +139,12 @@ def _entry(path: str, status: os.stat_result, roots: tuple[str, ...]) -> SourceF
 
 def _link(path: str, kind: Kind | None, roots: tuple[str, ...]) -> FileProblem | None:
     target = Path(os.path.realpath(path))
+    may_hold_records = kind is not None or target.is_dir()
     if _is_missing(str(target)):
-        return FileProblem(shown(path), f"symbolic link to {shown(str(target))}, which does not exist", "skipped")
+        reason = f"symbolic link to {shown(str(target))}, which does not exist"
+        return FileProblem(shown(path), reason, "unreadable" if may_hold_records else "skipped")
     if any(target.is_relative_to(root) for root in roots):
         return None
-    reason = _LEADS_OUT if kind is not None or target.is_dir() else _NO_DATASET
-    return FileProblem(shown(path), reason, "skipped")
+    if may_hold_records:
+        return FileProblem(shown(path), _LEADS_OUT, "unreadable")
+    return FileProblem(shown(path), _NO_DATASET, "skipped")

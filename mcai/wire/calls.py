@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,6 +50,29 @@ def _json(value: Any) -> bytes:
         raise InvalidRequestError(f"this cannot be written as JSON: {error}") from error
     except RecursionError:
         raise InvalidRequestError("this cannot be written as JSON: it is nested too deeply") from None
+
+
+def _check_plain(value: Any) -> None:
+    """Refuse what JSON would silently make into something else: NaN into null, bytes into base64, a set into a list."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidRequestError(f"{value} is no JSON number")
+    if isinstance(value, bytes | bytearray | set | frozenset):
+        raise InvalidRequestError(f"a value of the type {type(value).__name__} is no JSON value")
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise InvalidRequestError("the keys of a JSON object are text")
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return
+    for each in value:
+        _check_plain(each)
+
+
+def _example_id(value: Any) -> int:
+    """Read an id: a whole number, not something that could be made into one."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InvalidRequestError(f"an id is a whole number, not {value!r:.40}")
+    return operator.index(value)
 
 
 def filters(
@@ -132,7 +157,7 @@ def get(example_id: int) -> Flow[StoredExample]:
     Raises:
         NotFoundError: there is no such id.
     """
-    return decode((yield Request("GET", f"/v1/examples/{int(example_id)}")), StoredExample)
+    return decode((yield Request("GET", f"/v1/examples/{_example_id(example_id)}")), StoredExample)
 
 
 def search(
@@ -222,9 +247,11 @@ def add(examples: Iterable[NewExample | Mapping[str, Any]], idempotency_key: str
     def sendable() -> Iterator[msgspec.Raw]:
         for index, example in enumerate(examples):
             try:
+                _check_plain(example)
                 raw = msgspec.Raw(_json(example))
-            except InvalidRequestError as error:
-                results.append(AddedItem(index=index, status="rejected", reason=error.message))
+            except (InvalidRequestError, RecursionError) as error:
+                reason = getattr(error, "message", "it is nested too deeply")
+                results.append(AddedItem(index=index, status="rejected", reason=f"cannot be written as JSON: {reason}"))
                 continue
             if len(raw) > MAX_ENCODED_BYTES:
                 reason = f"the record has {len(raw):,} bytes as JSON, 1 MiB of text is allowed"
@@ -276,12 +303,16 @@ def edit(
         "metadata": metadata,
     }
     changes = {name: value for name, value in given.items() if value is not UNSET}
-    return decode((yield Request("PATCH", f"/v1/examples/{int(example_id)}", body=_json(changes))), StoredExample)
+    return decode(
+        (yield Request("PATCH", f"/v1/examples/{_example_id(example_id)}", body=_json(changes))), StoredExample
+    )
 
 
 def delete(ids: Iterable[int]) -> Flow[DeleteResult]:
     """Delete examples, archived ones too; ids that do not exist are named in ``missing``."""
-    wanted = [int(each) for each in ids]
+    if isinstance(ids, str | bytes):
+        raise InvalidRequestError("ids is one text; give a list of numbers")
+    wanted = [_example_id(each) for each in ids]
     epoch = deleted = 0
     missing: list[int] = []
     for begin in range(0, max(len(wanted), 1), BATCH_IDS):

@@ -69,7 +69,7 @@ def test_explanation_adds_up_to_the_score() -> None:
     for row, score in rank(BOTH, "hybrid", WEIGHTS).items():
         told = explain(row, BOTH, "hybrid", WEIGHTS, "", "", "")
         semantic, keyword = told["semantic"], told["keyword"]
-        made = semantic["weight"] * semantic["similarity"] / 0.8 + keyword["weight"] * keyword["scaled"]
+        made = semantic["weight"] * (semantic["similarity"] or 0.0) / 0.8 + keyword["weight"] * keyword["scaled"]
         assert made == pytest.approx(score, abs=1e-4)
         assert semantic["weight"] + keyword["weight"] == pytest.approx(1)
 

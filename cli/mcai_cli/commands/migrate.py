@@ -48,6 +48,8 @@ def migrate(
     [bold]mcai migrate ./datasets --dry-run[/bold]
     [bold]mcai migrate faq.csv --domain support --map content=q,response=a[/bold]
     """
+    if domain is not None and not domain.strip():
+        raise typer.BadParameter("it is blank.", param_hint="--domain")
     content_key, response_key = key_map(key_names)
     read = ReadOptions(domain=domain, content_key=content_key, response_key=response_key)
     client = connect(no_start)

@@ -1,7 +1,7 @@
 """Reads Parquet files, a few rows at a time. pyarrow is imported with this module, and by nothing else in the package.
 
 A null is an absent value, and so is NaN, which is what many writers put where a number is missing. Times become ISO
-8601 text, decimals text, bytes base64.
+8601 text, decimals text, bytes text where they are UTF-8, else base64.
 """
 
 from __future__ import annotations
@@ -183,7 +183,11 @@ def _text(value: Any) -> str:
     if isinstance(value, decimal.Decimal | dt.timedelta | uuid.UUID):
         return str(value)
     if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
+        # Writers without the text annotation (Hive, Impala, old Spark) store text like this.
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return base64.b64encode(value).decode("ascii")
     if isinstance(value, _Unreadable):
         raise json_values.FaultError(value.reason)
     raise json_values.FaultError(f"a value of the type {type(value).__name__}")
