@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mcai.client import AsyncClient, Client
-    from mcai.errors import McaiError
+    from mcai.errors import McaiError, StaleSnapshot
     from mcai.legacy import KnowledgeService
     from mcai.records import Example, Hit, NewExample, Page, SearchResult
+    from mcai.snapshot import Snapshot, open_snapshot
 
 __version__ = "0.1.0"
 
@@ -30,6 +31,9 @@ _HOMES = {
     "NewExample": "mcai.records",
     "Page": "mcai.records",
     "SearchResult": "mcai.records",
+    "Snapshot": "mcai.snapshot",
+    "StaleSnapshot": "mcai.errors",
+    "open_snapshot": "mcai.snapshot",
 }
 
 __all__ = [
@@ -42,7 +46,10 @@ __all__ = [
     "NewExample",
     "Page",
     "SearchResult",
+    "Snapshot",
+    "StaleSnapshot",
     "__version__",
+    "open_snapshot",
 ]
 
 

@@ -6,8 +6,10 @@
     |- DaemonError             DaemonNotRunningError, DaemonAlreadyRunningError, DaemonStartError,
     |                          VersionMismatchError, TimeoutExpiredError, ForbiddenError
     |- StoreError              NotFoundError, ConflictError, IdempotencyConflictError, SchemaVersionError,
-    |                          StoreUnavailableError (FatalStoreError), StoreFullError, EpochNotReachedError,
-    |                          IndexUnavailableError
+    |                          StoreUnavailableError (FatalStoreError (CatalogDamagedError)), StoreFullError,
+    |                          EpochNotReachedError, HistoryPrunedError, IndexUnavailableError, SqlError,
+    |                          DamagedError (SnapshotDamagedError, BackupDamagedError),
+    |                          SnapshotError (NoSnapshotError, StaleSnapshot)
     `- SourceError             PathNotFoundError, UnreadableFileError, UnsupportedFileError
 
 ``code`` is the only identity on the wire: the daemon sends ``{"error": {"code", "message", "hint"}}`` and the client
@@ -182,6 +184,13 @@ class FatalStoreError(StoreUnavailableError):
     default_hint = "It starts by itself with the next command; what was acknowledged is kept."
 
 
+class CatalogDamagedError(FatalStoreError):
+    """A part of the catalog's file is damaged."""
+
+    code = "catalog_damaged"
+    default_hint = "It is made anew from base copy and journal at the next start, which follows by itself."
+
+
 class StoreFullError(StoreError):
     """There is no room left on the disk of the data folder."""
 
@@ -193,6 +202,59 @@ class EpochNotReachedError(StoreError):
     """The store has not reached the epoch that was asked for."""
 
     code = "epoch_not_reached"
+
+
+class HistoryPrunedError(StoreError):
+    """The history of that epoch is not kept any more."""
+
+    code = "history_pruned"
+
+
+class DamagedError(StoreError):
+    """A file is damaged."""
+
+    code = "damaged"
+    default_hint = "Find out more and mend it: mcai doctor --fix"
+
+
+class SnapshotDamagedError(DamagedError):
+    """A file of the snapshot is damaged."""
+
+    code = "snapshot_damaged"
+    default_hint = "The daemon makes it anew from the catalog at its next start: mcai daemon restart"
+
+
+class BackupDamagedError(DamagedError):
+    """The backup is damaged or incomplete."""
+
+    code = "backup_damaged"
+    default_hint = "Use another backup; nothing was changed."
+
+
+class SnapshotError(StoreError):
+    """The snapshot cannot be read."""
+
+    code = "snapshot"
+
+
+class NoSnapshotError(SnapshotError):
+    """There is no snapshot yet."""
+
+    code = "no_snapshot"
+    default_hint = "The daemon publishes one soon after its start: mcai daemon start"
+
+
+class StaleSnapshot(SnapshotError):
+    """The published snapshot is older than the epoch that was asked for."""
+
+    code = "stale_snapshot"
+    default_hint = "It is published at most two seconds after a change: try again."
+
+
+class SqlError(StoreError):
+    """The query failed."""
+
+    code = "sql"
 
 
 class IndexUnavailableError(StoreError):

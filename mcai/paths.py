@@ -32,6 +32,51 @@ class Home:
         return self.dir / "vectors"
 
     @property
+    def journal_dir(self) -> Path:
+        """Every epoch once more, as text with checksums: what a damaged catalog is repaired from."""
+        return self.dir / "journal"
+
+    @property
+    def snapshot_dir(self) -> Path:
+        """The memory-mapped snapshot: derived, any process may read it."""
+        return self.dir / "snapshot"
+
+    @property
+    def archive_dir(self) -> Path:
+        """One Parquet file for each rotation; the truth about archived rows lies in the catalog."""
+        return self.dir / "archive"
+
+    @property
+    def backups_dir(self) -> Path:
+        """The daily base copies, and what a restore replaced."""
+        return self.dir / "backups"
+
+    @property
+    def damaged_dir(self) -> Path:
+        """Where damaged files are put aside; nothing reads them."""
+        return self.dir / "damaged"
+
+    @property
+    def failures_path(self) -> Path:
+        """The engine's recent fatal errors."""
+        return self.dir / "failures.json"
+
+    @property
+    def suspect_path(self) -> Path:
+        """There when a part of the catalog was found damaged while it served; says what."""
+        return self.dir / "suspect"
+
+    @property
+    def stopped_path(self) -> Path:
+        """There while no daemon runs and the last one ended in order."""
+        return self.dir / "stopped"
+
+    @property
+    def temp_dir(self) -> Path:
+        """Emptied at every start of the daemon."""
+        return self.dir / "tmp"
+
+    @property
     def quarantine_dir(self) -> Path:
         """Where `migrate` puts the records that it could not take."""
         return self.dir / "quarantine"

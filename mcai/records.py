@@ -129,6 +129,185 @@ class DeleteResult(Struct, frozen=True):
     missing: list[int]
 
 
+class DomainChange(Struct, frozen=True):
+    """What one epoch did to one domain. Archived rows count in neither number."""
+
+    domain: str
+    added: int
+    """Versions that became live: new rows, edited ones, restored ones."""
+    removed: int
+    """Versions that ceased to be live: deleted, edited or archived rows."""
+
+
+class EpochEntry(Struct, frozen=True):
+    """One epoch of the history."""
+
+    epoch: int
+    at: str
+    op: str
+    """add, edit, delete, describe, drop, rotate, restore, rollback, forget, feedback or conversation."""
+    domains: list[DomainChange]
+
+
+class EpochLog(Struct, frozen=True):
+    """The history, newest first."""
+
+    entries: list[EpochEntry]
+    next_cursor: str | None
+
+
+class DomainDiff(Struct, frozen=True):
+    """How one domain differs between two epochs, by id."""
+
+    domain: str
+    added: int
+    removed: int
+    edited: int
+
+
+class EpochDiff(Struct, frozen=True, rename={"from_epoch": "from", "to_epoch": "to"}):
+    """How the live examples of two epochs differ; domains that do not differ are left out."""
+
+    from_epoch: int
+    to_epoch: int
+    domains: list[DomainDiff]
+
+
+class RollbackResult(Struct, frozen=True):
+    """What a rollback, or the deletion of a dataset, did or would do."""
+
+    dry_run: bool
+    epoch: int
+    restored: int
+    """Row versions that came back, archived ones too."""
+    removed: int
+    """Row versions that went, archived ones too."""
+    forgotten: int = 0
+    """Rows of that epoch that were forgotten since: they stay gone."""
+
+
+class RotatedDomain(Struct, frozen=True):
+    """What rotation did to one domain."""
+
+    domain: str
+    before: int
+    moved: int
+    after: int
+
+
+class RotateResult(Struct, frozen=True):
+    """What a rotation did or would do; domains from which nothing goes are left out."""
+
+    dry_run: bool
+    epoch: int
+    domains: list[RotatedDomain]
+    moved: int
+
+
+class ArchiveRestoreResult(Struct, frozen=True):
+    """What came back from the archive."""
+
+    epoch: int
+    restored: int
+
+
+class BackupResult(Struct, frozen=True):
+    """One finished backup."""
+
+    path: str
+    epoch: int
+    rows: int
+    """Live and archived examples."""
+    files: int
+    bytes: int
+
+
+class Backup(Struct, frozen=True):
+    """One backup that lies in the home."""
+
+    path: str
+    epoch: int
+    rows: int
+    """Live and archived examples."""
+    at: str
+    bytes: int
+
+
+class Backups(Struct, frozen=True):
+    """The backups in the home, newest first."""
+
+    backups: list[Backup]
+
+
+class RestoreResult(Struct, frozen=True):
+    """One finished restore."""
+
+    home: str
+    epoch: int
+    rows: int
+    """Live and archived examples."""
+    timeline: str
+    """A new one for every restore: what was derived from another timeline is rebuilt."""
+    replaced: str | None = None
+    """Where the data lies that was there before; None when there was none."""
+
+
+class Place(Struct, frozen=True):
+    """One place that `forget` looked through."""
+
+    place: str
+    scanned: int
+    """Rows or files looked at."""
+    found: int
+    """Rows or copies of them that were there."""
+    left: int
+    """Those that are still there: 0, or the place says why in the daemon's log."""
+
+
+class ForgetResult(Struct, frozen=True):
+    """The receipt of `forget`."""
+
+    dry_run: bool
+    epoch: int
+    forgotten: int
+    places: list[Place]
+
+
+class Check(Struct, frozen=True, omit_defaults=True):
+    """One check of `doctor`."""
+
+    name: str
+    ok: bool
+    fixed: bool
+    """It was not ok before `--fix`, and is now."""
+    cause: str | None = None
+    remedy: str | None = None
+
+
+class DoctorReport(Struct, frozen=True):
+    """All checks; `ok` when every one is."""
+
+    ok: bool
+    checks: list[Check]
+
+
+class SqlColumn(Struct, frozen=True):
+    """One column of an answer of `sql`."""
+
+    name: str
+    type: str
+
+
+class SqlResult(Struct, frozen=True):
+    """The answer of one query."""
+
+    columns: list[SqlColumn]
+    rows: list[list[Any]]
+    truncated: bool
+    """True when there were more rows than are shown."""
+    took_ms: float
+
+
 class Dataset(Struct, frozen=True):
     """One domain."""
 
@@ -192,6 +371,49 @@ class IndexInfo(Struct, frozen=True):
     pending: int
     """Rows that are stored and not yet indexed."""
     error: str | None = None
+    unindexed_rows: int = 0
+    """Rows that a search finds by scanning, until the next upkeep."""
+    fragments: int = 0
+    bytes: int = 0
+
+
+class GraphInfo(Struct, frozen=True):
+    """The graph index over the vectors of the snapshot's base."""
+
+    state: Literal["none", "building", "ready", "failed"]
+    """Without a ready one, searches scan all vectors: slower, and exact."""
+    rows: int = 0
+    recall: float | None = None
+    """recall@10 against the exact scan, measured on a sample when it was built."""
+    error: str | None = None
+
+
+class SnapshotInfo(Struct, frozen=True):
+    """The memory-mapped snapshot."""
+
+    epoch: int
+    """What is published: any process can map it."""
+    view_epoch: int
+    """What the daemon serves from it, its tail in memory included."""
+    rows: int
+    segments: int
+    tail_rows: int
+    bytes: int
+    fallbacks: int
+    """Reads that went to the catalog because the snapshot could not serve them."""
+    graph: GraphInfo
+    error: str | None = None
+
+
+class RecoveryInfo(Struct, frozen=True):
+    """What had to be mended at the daemon's start."""
+
+    at: str
+    cause: str
+    recovered_epochs: int
+    lost_epochs: int
+    kept: list[str]
+    """Where the damaged files lie."""
 
 
 class Status(Struct, frozen=True):
@@ -205,6 +427,11 @@ class Status(Struct, frozen=True):
     index: IndexInfo
     home: str
     bytes_on_disk: int
+    timeline: str = ""
+    """Changes with every restore."""
+    snapshot: SnapshotInfo | None = None
+    recovery: RecoveryInfo | None = None
+    """None when the last start found everything in order."""
     settings: dict[str, str | int | float] = {}
     """What the daemon read at its start, secrets masked."""
 

@@ -6,7 +6,6 @@ one: a typing mistake must not silently leave a default in force.
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -15,11 +14,17 @@ from typing import Any
 
 from mcai.errors import InvalidValueError, NotInThisVersionError, UnknownKeyError
 from mcai.paths import Home
+from mcai.suggest import nearest
 
 STANDALONE = frozenset({"MCAI_HOME", "MCAI_NO_START", "MCAI_FAILPOINT"})
 """Variables that are no settings."""
 
 MASK = "********"
+
+SWITCH = ("off", "on")
+"""The choices of a setting that is switched on or off."""
+_SPELLED = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}
+"""How people spell a switch besides."""
 
 Value = str | int | float
 
@@ -50,6 +55,11 @@ TABLE: tuple[Setting, ...] = (
     Setting("embed.dim", 1536, "Length of the endpoint's vectors.", low=1, high=8192),
     Setting("embed.timeout_s", 30.0, "How long one call to the endpoint may take.", low=0.1, high=600),
     Setting("search.wait_s", 2.0, "How long a search waits for rows that were just added.", low=0, high=60),
+    Setting("rotation.enabled", "off", "Whether this policy is in force.", choices=SWITCH),
+    Setting("rotation.max_rows", 1_000, "So many examples of each domain stay; 0: any number.", low=0, high=1e12),
+    Setting("rotation.max_age_days", 0.0, "Older examples go to the archive; 0: never for age.", low=0, high=1e6),
+    Setting("rotation.dislikes", 0, "So many more dislikes than likes send one there; 0: never.", low=0, high=1e9),
+    Setting("rotation.every_h", 0.0, "The daemon rotates by itself this often; 0: never.", low=0, high=8_760),
     Setting("log.level", "info", "What goes into daemon.log.", choices=("debug", "info", "warning", "error")),
     Setting("store.url", "", "Another store than the home's own files (a later version)."),
     Setting("cache.url", "", "A cache shared by several machines (a later version)."),
@@ -73,6 +83,9 @@ class Settings:
 
     def number(self, key: str) -> float:
         return float(self.values[key])
+
+    def is_on(self, key: str) -> bool:
+        return self.values[key] == "on"
 
     def shown(self) -> dict[str, Value]:
         """Return the values by key, secrets masked."""
@@ -147,8 +160,8 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
 def _find(key: str, origin: str) -> Setting:
     if key in _BY_KEY:
         return _BY_KEY[key]
-    near = difflib.get_close_matches(key, _BY_KEY, n=1, cutoff=0.4)
-    hint = f"Did you mean {near[0]} ({_BY_KEY[near[0]].variable})?" if near else "See: mcai config show"
+    near = nearest(key, _BY_KEY)
+    hint = f"Did you mean '{near}' ({_BY_KEY[near].variable})?" if near else "See: mcai config show"
     raise UnknownKeyError(f"{origin}: there is no setting {key!r}", hint=hint)
 
 
@@ -158,6 +171,9 @@ def _check(setting: Setting, raw: Any, origin: str) -> Value:
         f"{origin}: {setting.key} = {MASK if setting.secret else raw!r} is not usable",
         hint=f"It takes {_range_of(setting)}.",
     )
+    if setting.choices == SWITCH:
+        spelled = str(raw).lower()
+        raw = _SPELLED.get(spelled, spelled)
     try:
         if isinstance(raw, bool) or (wanted is str and not isinstance(raw, str)):
             raise wrong

@@ -16,9 +16,10 @@ import pytest
 
 from mcai import times
 from mcai.dataset import intake
+from mcai.filters import Filters
 from mcai.records import Emotion, Example, NewExample, StoredExample
-from mcai.store.base import Catalog, Filters, NewRow
-from mcai.store.duck import DuckCatalog
+from mcai.store.base import Catalog, NewRow
+from mcai.store.duck import DuckCatalog, rotation
 
 CALM = Emotion("calm", 10.0, 432.0, "alpha", ["Breathe."])
 
@@ -36,19 +37,18 @@ class Backend(Protocol):
 
 class _Duck:
     def __init__(self, path: Path | None) -> None:
-        self.catalog = DuckCatalog(path, [CALM])
+        self.catalog = DuckCatalog.open(path, [CALM])
 
     def archive(self, ids: Sequence[int]) -> None:
         archive(self.catalog, ids)
 
 
 def archive(catalog: DuckCatalog, ids: Sequence[int]) -> None:
-    """Put live examples of a DuckDB catalog into its archive."""
-    sql = "list_contains(?::BIGINT[], id) AND d_epoch IS NULL"
-    cursor = catalog._connection.cursor()
-    cursor.execute(f"INSERT INTO examples_archive FROM examples WHERE {sql}", [list(ids)])
-    cursor.execute(f"DELETE FROM examples WHERE {sql}", [list(ids)])
-    cursor.close()
+    """Put live examples of a DuckDB catalog into its archive, as a rotation does."""
+    with catalog.engine.writing("rotate") as transaction:
+        sql = "SELECT id, c_epoch FROM examples WHERE d_epoch IS NULL AND list_contains(?::BIGINT[], id)"
+        versions = transaction.cursor.execute(sql, [list(ids)]).fetchall()
+        rotation.move(transaction, "examples", "examples_archive", versions)
 
 
 BACKENDS: dict[str, Callable[[Path], Backend]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from unittest import mock
 import msgspec
 from msgspec import UNSET
 
+from cli_answers import CALM, Stream, answers
 from mcai.errors import NotFoundError
 from mcai.identity import identity
 from mcai.records import (
@@ -37,10 +39,6 @@ from mcai.records import (
 from mcai.wire import calls
 from mcai_cli.app import run
 
-CALM = Emotion(
-    name="calm", neuroscience_freq=10.0, metaphysical_freq=432.0, band="alpha", personality_template=["I hear you."]
-)
-
 
 class FakeClient:
     """Behaves like `mcai.Client` over a list; the calls that it got are in ``calls``."""
@@ -56,6 +54,24 @@ class FakeClient:
         self.reject: Callable[[NewExample], str | None] = lambda example: None
         """The reason why the daemon takes an example not."""
         self.started_with: dict[str, Any] = {}
+        self.facts: dict[str, Any] = {}
+        """Fields of `status` that are other than usual."""
+        self.answers = answers()
+        """What the verbs return that have no life of their own here; a test may put others in their place."""
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        """Any other verb takes what the real one takes, and gives its prepared answer."""
+        if verb not in answers():
+            raise AttributeError(verb)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            given = dict(inspect.signature(getattr(calls, verb)).bind(*args, **kwargs).arguments)
+            filters = given.pop("chosen", {})
+            self._note(verb, **given, **filters)
+            answer = self.answers[verb]
+            return msgspec.structs.replace(answer, dry_run=True) if given.get("dry_run") else answer
+
+        return call
 
     def _note(self, verb: str, **given: Any) -> None:
         self.calls.append((verb, given))
@@ -67,10 +83,18 @@ class FakeClient:
         pending = max(self.epoch - self.index_epoch, 0)
         index = IndexInfo(state="ready", model="wordllama", dim=256, rows=len(self.rows), pending=pending)
         domains = len({row.domain for row in self.rows.values()})
-        counts = {"examples": len(self.rows), "datasets": domains, "bytes_on_disk": 1 << 20}
-        epochs = {"epoch": self.epoch, "index_epoch": self.index_epoch}
-        told: dict[str, str | int | float] = {"log.level": "info"}
-        return Status(daemon=daemon, index=index, home="/home/u", settings=told, **counts, **epochs)
+        plain = Status(
+            daemon=daemon,
+            examples=len(self.rows),
+            datasets=domains,
+            epoch=self.epoch,
+            index_epoch=self.index_epoch,
+            index=index,
+            home="/home/u",
+            bytes_on_disk=1 << 20,
+            settings={"log.level": "info"},
+        )
+        return msgspec.structs.replace(plain, **self.facts)
 
     def get(self, example_id: int) -> StoredExample:
         self._note("get", example_id=example_id)
@@ -173,23 +197,9 @@ class FakeClient:
         return CALM
 
     @contextmanager
-    def export(self, *, format: str = "jsonl", **filters: Any) -> Iterator[_Stream]:
+    def export(self, *, format: str = "jsonl", **filters: Any) -> Iterator[Stream]:
         self._note("export", format=format, **filters)
-        yield _Stream([msgspec.json.encode(row) + b"\n" for row in self.rows.values()], self.epoch)
-
-
-class _Stream:
-    def __init__(self, chunks: list[bytes], epoch: int) -> None:
-        self.rows, self.epoch, self.bytes, self.sha256 = len(chunks), epoch, 0, "not read"
-        self._chunks = chunks
-
-    def __iter__(self) -> Iterator[bytes]:
-        from hashlib import sha256
-
-        for chunk in self._chunks:
-            self.bytes += len(chunk)
-            yield chunk
-        self.sha256 = sha256(b"".join(self._chunks)).hexdigest()
+        yield Stream([msgspec.json.encode(row) + b"\n" for row in self.rows.values()], self.epoch)
 
 
 class _Body(msgspec.Struct):

@@ -17,17 +17,18 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from mcai.errors import McaiError
+from mcai.suggest import did_you_mean
 from mcai_cli import exits, output
 from mcai_cli.options import Json, NoStart
 from mcai_cli.parsing import use_plain_values
-from mcai_cli.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from typer._click import Command
 
 PANELS = {
     "Data in and out": ("migrate", "add", "edit", "delete", "export"),
-    "Find and read": ("query", "get", "datasets", "emotions"),
+    "Find and read": ("query", "get", "datasets", "emotions", "sql"),
+    "Look after the data": ("backup", "restore", "rotate", "archive", "forget", "doctor"),
     "Run": ("status", "daemon", "config"),
 }
 """The commands in the order of ``mcai --help``; each is the module of that name in `mcai_cli.commands`."""
@@ -51,7 +52,7 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """Find the command of the first word; an unknown one is answered with the nearest name."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"There is no command '{args[0]}'.{did_you_mean(args[0], COMMANDS)}")
+            ctx.fail(f"There is no command '{args[0]}'. {did_you_mean(args[0], COMMANDS)}".rstrip())
         return super().resolve_command(ctx, args)
 
 

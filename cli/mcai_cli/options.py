@@ -72,7 +72,21 @@ Source = Annotated[
         rich_help_panel=_FILTERS,
     ),
 ]
+PageLimit = Annotated[int, typer.Option("--limit", metavar="N", help="1 to 1,000.")]
+Cursor = Annotated[str | None, typer.Option("--cursor", metavar="C", help="Go on after the last page.")]
+Full = Annotated[bool, typer.Option("--full", help="Do not cut long texts.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would happen; change nothing.")]
 ExampleId = Annotated[int, typer.Argument(metavar="ID", help="The example's id.", show_default=False)]
+
+
+def check_not_negative(value: int | None, option: str) -> None:
+    """Refuse a number below zero.
+
+    Raises:
+        typer.BadParameter: it is one.
+    """
+    if value is not None and value < 0:
+        raise typer.BadParameter(f"{value} is negative.", param_hint=option)
 
 
 def json_object(text: str | None, option: str) -> dict[str, Any] | None:

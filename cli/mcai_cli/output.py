@@ -80,6 +80,12 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
+def note_more(cursor: str | None) -> None:
+    """Tell a person how to see what comes after a page; nothing when it was the last."""
+    if cursor:
+        note(f"more: the same command with --cursor {cursor}")
+
+
 def print_error(code: str, message: str, hint: str, *, as_json: bool) -> None:
     """Say that a command failed: as the error document on stdout, or in words on stderr."""
     if as_json:

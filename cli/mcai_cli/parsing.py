@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 import typer
 from typer.core import TyperArgument, TyperOption
 
-from mcai_cli.suggest import did_you_mean
+from mcai.suggest import did_you_mean
 
 Convert = Callable[[str], Any]
 
@@ -104,5 +104,5 @@ def _number(word: str | float) -> float:
 
 def _choice(word: str, choices: tuple[str, ...]) -> str:
     if word.lower() not in choices:
-        raise ValueError(f"'{word}' is not one of {', '.join(choices)}.{did_you_mean(word, choices)}")
+        raise ValueError(f"'{word}' is not one of {', '.join(choices)}. {did_you_mean(word, choices)}".rstrip())
     return word.lower()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 
 import msgspec
 
 from mcai import __version__, paths
+from mcai.client.lifecycle import EXIT_ALREADY_OWNED
 from mcai.errors import ConfigError, DaemonAlreadyRunningError, FatalStoreError, McaiError
+from mcai_daemon import STOP_SIGNALS
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 EXIT_FATAL = os.EX_SOFTWARE
-EXIT_ALREADY_OWNED = os.EX_TEMPFAIL
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,6 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"mcaid {__version__}")
     home = paths.find_home(parser.parse_args(arguments).home)
+    # Signals wait until the server listens to them. Blocked before the imports: one goes to any thread that does not
+    # block it, and some libraries make threads while they are imported.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     from mcai_daemon.server import run  # after the flags: --help and --version must not wait for the engines
 
     try:

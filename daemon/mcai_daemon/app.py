@@ -71,8 +71,8 @@ def _endpoint(operations: Sequence[Operation], services: Services) -> Endpoint:
         epoch = services.knowledge.catalog.epoch
         try:
             answer = await operation.handler(call)
-        except FatalStoreError:
-            services.on_fatal()
+        except FatalStoreError as error:
+            services.failure.report(error)
             raise
         response = answer if isinstance(answer, Response) else json_answer(answer)
         # Every answer names its epoch; one that does not name its own was read at this one or later.

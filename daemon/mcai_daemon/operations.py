@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mcai.dataset.filters import parse_filters
 from mcai.errors import InvalidRequestError, McaiError
-from mcai.store.base import Filters, Key
+from mcai.filters import MAX_ID, Filters, parse_filters
+from mcai.store.base import Key
+from mcai.suggest import did_you_mean
 from mcai.wire import EPOCH_HEADER, KEY_HEADER
 from mcai_daemon.services import Services
 
 T = TypeVar("T")
+ExampleId = Annotated[int, msgspec.Meta(ge=-MAX_ID, le=MAX_ID)]
 Kind = Literal["string", "integer", "boolean", "array"]
 
+DEFAULT_LIMIT = 100
+
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_LONGEST_NUMBER = re.compile(r"-?[0-9]{1,19}")
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,9 @@ FILTERS = (
     Parameter("until", "string", "ISO 8601, exclusive."),
     Parameter("source", "string", "Path prefix, by whole components."),
 )
+LIMIT = Parameter("limit", "integer", f"1 to 1,000; {DEFAULT_LIMIT} by default.")
+CURSOR = Parameter("cursor", "string", "next_cursor of the previous answer, with the same filters.")
+DRY_RUN = Parameter("dry_run", "boolean", "Tell what would happen, change nothing.")
 MIN_EPOCH = Parameter("min_epoch", "integer", "Never answer from before this epoch.")
 
 
@@ -64,6 +72,54 @@ class Call:
     def filters(self) -> Filters:
         given = {each.name: self.query[each.name] for each in FILTERS if self.query.get(each.name) is not None}
         return parse_filters(**given)
+
+    @property
+    def limit(self) -> int:
+        return int(self.query.get("limit", DEFAULT_LIMIT))
+
+    @property
+    def cursor(self) -> str | None:
+        return self.query.get("cursor")
+
+
+class FilterFields(Struct, frozen=True, forbid_unknown_fields=True):
+    """The filters of a body; those of a query string are `FILTERS`."""
+
+    domain: str | list[str] = []
+    """One exact name or several."""
+    emotion: str | None = None
+    frequency: str | None = None
+    since: str | None = None
+    until: str | None = None
+    source: str | None = None
+
+    @property
+    def filters(self) -> Filters:
+        return parse_filters(
+            domain=[self.domain] if isinstance(self.domain, str) else self.domain,
+            emotion=self.emotion,
+            frequency=self.frequency,
+            since=self.since,
+            until=self.until,
+            source=self.source,
+        )
+
+
+class Selection(FilterFields, frozen=True, forbid_unknown_fields=True):
+    """Some examples: by id, or by filters."""
+
+    ids: list[ExampleId] | None = None
+
+    def chosen(self) -> tuple[list[int] | None, Filters]:
+        """Return the ids, None when there are none, and the filters.
+
+        Raises:
+            InvalidRequestError: there are both: whether an example must meet one or the other nobody can know.
+        """
+        filters = self.filters
+        if self.ids is not None and filters:
+            raise InvalidRequestError("give either ids or filters, not both")
+        return self.ids, filters
 
 
 Handler = Callable[[Call], Awaitable[Any]]
@@ -101,10 +157,8 @@ def read_query(request: Request, parameters: Sequence[Parameter]) -> dict[str, A
     values: dict[str, Any] = {}
     for name in request.query_params:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
             raise InvalidRequestError(
-                f"there is no parameter {name[:40]!r} here",
-                hint=f"Did you mean {near[0]}?" if near else "See /openapi.json",
+                f"there is no parameter {name[:40]!r} here", hint=did_you_mean(name, known, "See /openapi.json")
             )
         values[name] = _value(known[name], request.query_params.getlist(name))
     return values
@@ -127,14 +181,23 @@ def _value(parameter: Parameter, given: list[str]) -> Any:
     return text
 
 
+def read_number(text: str) -> int | None:
+    """Read a 64-bit number from a path, None when the text is none.
+
+    Starlette's own conversion fails on numbers of more than 4,300 digits.
+    """
+    number = int(text) if _LONGEST_NUMBER.fullmatch(text) else None
+    return number if number is not None and abs(number) <= MAX_ID else None
+
+
 def read_body(raw: bytes, record: type[T]) -> T:
-    """Read a JSON body.
+    """Read a JSON body; none at all is an empty object.
 
     Raises:
         InvalidRequestError: it is no JSON, or no such record; the message names the field.
     """
     try:
-        return msgspec.json.decode(raw, type=record)
+        return msgspec.json.decode(raw or b"{}", type=record)
     except msgspec.ValidationError as error:
         raise InvalidRequestError(f"the body does not fit: {error}", hint="See /openapi.json") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -7,6 +7,8 @@ import os
 import socket
 import stat
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -45,6 +47,16 @@ def _close_to_others(folder: Path, mode: int) -> None:
             hint="Set MCAI_HOME to a folder of its own, for example one below it.",
         )
     folder.chmod(0o700)
+
+
+@contextmanager
+def owned(home: Home) -> Iterator[None]:
+    """Hold the home's lock; see `take_ownership`."""
+    lock = take_ownership(home)
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def take_ownership(home: Home) -> int:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import os
 import signal
 import socket
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
@@ -17,17 +15,15 @@ import structlog
 import uvicorn
 import uvloop
 
-from mcai import __version__, catalogs, logs, settings
-from mcai.dataset.indexer import Indexer
-from mcai.dataset.knowledge import Knowledge
-from mcai.embed import Embedder, make_embedder
+from mcai import __version__, catalogs, failpoints, logs, settings
+from mcai.embed import make_embedder
 from mcai.paths import Home
-from mcai.store.base import Catalog, SearchIndex
-from mcai.store.duck import DuckCatalog
+from mcai.store.duck import recovery
+from mcai_daemon import STOP_SIGNALS, fatal
 from mcai_daemon.app import make_app
+from mcai_daemon.assembly import Parts
 from mcai_daemon.guards import PeerCheckedProtocol
-from mcai_daemon.ownership import bind, prepare, take_ownership
-from mcai_daemon.services import Services
+from mcai_daemon.ownership import bind, owned, prepare
 
 log = structlog.get_logger("server")
 
@@ -35,7 +31,6 @@ EXIT_FATAL = os.EX_SOFTWARE
 DRAIN_S = 5
 """How long open requests may take once the daemon was told to stop."""
 READER_THREADS = 8
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Server(uvicorn.Server):
@@ -50,7 +45,8 @@ class _Server(uvicorn.Server):
 
         for number in STOP_SIGNALS:
             signal.signal(number, stop)
-        # One that came while the store was opened is delivered now. The handlers stay: nothing may cut the cleanup off.
+        # They were blocked since the process began: one that came meanwhile is delivered now. The handlers stay:
+        # nothing may cut the cleanup off.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         yield
 
@@ -63,58 +59,47 @@ def run(home: Home) -> int:
 
     Raises:
         DaemonAlreadyRunningError: another daemon owns the home.
+        DaemonStartError: the engine failed too often in the last minutes.
         ConfigError: the settings or the home cannot be used.
         StoreError: the catalog cannot be opened.
     """
     os.umask(0o077)
-    # The socket answers a little before the server listens to signals: until then they wait.
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    failpoints.arm()
     prepare(home)
     chosen = settings.load(home)
     logs.configure(chosen.text("log.level"))
     embedder = make_embedder(chosen)
-    lock = take_ownership(home)
-    try:
-        catalog = DuckCatalog(home.catalog_path, catalogs.emotions(), temp_dir=home.dir / "tmp")
+    with owned(home):
+        fatal.check(home)
+        was_stopped = home.stopped_path.exists()
+        home.stopped_path.unlink(missing_ok=True)
+        opened = recovery.open_catalog(home, catalogs.emotions())
         try:
-            listener = bind(home.socket_path)
-            try:
-                log.info("serving", home=str(home.dir), pid=os.getpid(), version=__version__, epoch=catalog.epoch)
-                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                    return runner.run(_serve(home, chosen, catalog, embedder, listener))
-            finally:
-                home.socket_path.unlink(missing_ok=True)
-                listener.close()
+            code = _listen(home, Parts(home, chosen, opened, embedder, unclean=not was_stopped))
         finally:
-            catalog.close()
-            log.info("stopped")
+            opened.catalog.close()
+        if code == 0:
+            home.stopped_path.touch(mode=0o600)
+        log.info("stopped")
+        return code
+
+
+def _listen(home: Home, parts: Parts) -> int:
+    listener = bind(home.socket_path)
+    try:
+        epoch = parts.catalog.epoch
+        log.info("serving", home=str(home.dir), pid=os.getpid(), version=__version__, epoch=epoch)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(parts, listener))
     finally:
-        os.close(lock)
+        home.socket_path.unlink(missing_ok=True)
+        listener.close()
 
 
-async def _serve(
-    home: Home, chosen: settings.Settings, catalog: Catalog, embedder: Embedder, listener: socket.socket
-) -> int:
+async def _serve(parts: Parts, listener: socket.socket) -> int:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(READER_THREADS, "reader"))
-    fatal = threading.Event()
-
-    async def open_index() -> SearchIndex:
-        # Importing Lance takes seconds: in a thread, so that pages are served meanwhile.
-        lance = await asyncio.to_thread(importlib.import_module, "mcai.store.lance")
-        index: SearchIndex = await lance.LanceIndex.open(
-            home.vectors_dir, embedder.model, embedder.dim, catalog.committed_at
-        )
-        return index
-
-    def on_fatal() -> None:
-        log.error("the engine failed: ending, the next command starts a new daemon")
-        fatal.set()
-        server.should_exit = True
-
-    indexer = Indexer(catalog, embedder, open_index, on_fatal)
-    knowledge = Knowledge(catalog, indexer, embedder, chosen.number("search.wait_s"))
     config = uvicorn.Config(
-        make_app(Services(home, chosen, knowledge, on_fatal)),
+        make_app(parts.services),
         http=PeerCheckedProtocol,
         ws="none",
         lifespan="off",
@@ -126,11 +111,17 @@ async def _serve(
         timeout_keep_alive=60,
     )
     server = _Server(config)
-    following = asyncio.create_task(indexer.run())
+    parts.services.failure.then(lambda: setattr(server, "should_exit", True))
+    background = [asyncio.create_task(task) for task in parts.background()]
     try:
         await server.serve(sockets=[listener])
     finally:
-        following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
-    return EXIT_FATAL if fatal.is_set() else 0
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await asyncio.to_thread(parts.close)
+    error = parts.services.failure.error
+    if error is None:
+        return 0
+    fatal.end(parts.services.home, error)
+    return EXIT_FATAL

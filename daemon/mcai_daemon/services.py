@@ -10,8 +10,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mcai.dataset.knowledge import Knowledge
+from mcai.errors import FatalStoreError
 from mcai.paths import Home
+from mcai.records import RecoveryInfo
 from mcai.settings import Settings
+from mcai.store.sandbox.host import Sandbox
+from mcai.upkeep.service import Upkeep
+
+
+class EngineFailure:
+    """Whether the engine has given up. Any part may report it; then the process is no more ready, and ends."""
+
+    def __init__(self) -> None:
+        self.error: FatalStoreError | None = None
+        self._then: Callable[[], None] = lambda: None
+
+    def then(self, end: Callable[[], None]) -> None:
+        """Say what happens on a report."""
+        self._then = end
+        if self.error is not None:
+            end()
+
+    def report(self, error: FatalStoreError) -> None:
+        """Say that only a new process can go on. Of several errors the first counts."""
+        self.error = self.error or error
+        self._then()
 
 
 @dataclass(frozen=True)
@@ -21,8 +44,11 @@ class Services:
     home: Home
     settings: Settings
     knowledge: Knowledge
-    on_fatal: Callable[[], None]
-    """Called when the engine is invalidated: the process has to end."""
+    upkeep: Upkeep
+    sandbox: Sandbox
+    failure: EngineFailure
+    recovery: RecoveryInfo | None
+    """What this start had to mend."""
     started_s: float = field(default_factory=time.monotonic)
 
     @property

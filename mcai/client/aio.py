@@ -60,6 +60,18 @@ class AsyncClient:
     delete = async_verb(calls.delete)
     emotions = async_verb(calls.emotions)
     emotion = async_verb(calls.emotion)
+    log = async_verb(calls.log)
+    diff = async_verb(calls.diff)
+    rollback = async_verb(calls.rollback)
+    drop_dataset = async_verb(calls.drop_dataset)
+    rotate = async_verb(calls.rotate)
+    archived = async_verb(calls.archived)
+    restore_archived = async_verb(calls.restore_archived)
+    backup = async_verb(calls.backup)
+    backups = async_verb(calls.backups)
+    forget = async_verb(calls.forget)
+    doctor = async_verb(calls.doctor)
+    sql = async_verb(calls.sql)
 
     async def run(self, flow: Flow[T]) -> T:
         """Drive one verb to its result."""

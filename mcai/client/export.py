@@ -6,9 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 
 from mcai.errors import DaemonError, TimeoutExpiredError
-from mcai.wire import EPOCH_HEADER
-
-ROWS_HEADER = "mcai-rows"
+from mcai.wire import EPOCH_HEADER, ROWS_HEADER
 
 
 class ExportStream:

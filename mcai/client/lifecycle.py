@@ -24,7 +24,8 @@ from mcai.paths import Home
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
 _POLL_S = 0.01
-_EXIT_ALREADY_OWNED = 75
+EXIT_ALREADY_OWNED = os.EX_TEMPFAIL
+"""How a daemon ends when another one owns its home: 75."""
 
 _children: list[subprocess.Popen[bytes]] = []
 """Daemons that this process started: kept, because a Popen that is dropped while its child runs warns about it."""
@@ -73,17 +74,16 @@ def start(home: Home, timeout_s: float = START_TIMEOUT_S) -> bool:
         TimeoutExpiredError: it does not listen in time.
     """
     deadline = time.monotonic() + timeout_s
-    _prepare(home)
     child: subprocess.Popen[bytes] | None = None
     log_start = 0
-    with _start_lock(home, deadline):
+    with start_lock(home, deadline):
         while not answers(home):
             if time.monotonic() > deadline:
                 owner = running(home)
                 told = f"the daemon (pid {owner.pid}) does not listen" if owner else "the daemon does not listen yet"
                 hint = "If its socket file was deleted: mcai daemon restart. Otherwise look at: mcai daemon logs"
                 raise TimeoutExpiredError(told, hint=hint)
-            if child is not None and child.poll() not in (None, _EXIT_ALREADY_OWNED):
+            if child is not None and child.poll() not in (None, EXIT_ALREADY_OWNED):
                 ended = DaemonStartError(f"the daemon ended with exit code {child.returncode}")
                 raise _reason(home.log_path, log_start) or ended
             if (child is None or child.returncode is not None) and running(home) is None:
@@ -134,7 +134,14 @@ def _prepare(home: Home) -> None:
 
 
 @contextlib.contextmanager
-def _start_lock(home: Home, deadline: float) -> Iterator[None]:
+def start_lock(home: Home, deadline: float) -> Iterator[None]:
+    """Hold what a starter of the daemon holds: meanwhile nobody else starts one. The home is made when there is none.
+
+    Raises:
+        DaemonStartError: the home cannot be made or written.
+        TimeoutExpiredError: another process still holds it at the deadline (`time.monotonic`).
+    """
+    _prepare(home)
     try:
         descriptor = os.open(home.start_lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -148,7 +155,9 @@ def _start_lock(home: Home, deadline: float) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise TimeoutExpiredError("another process has been starting the daemon for too long") from None
+                    raise TimeoutExpiredError(
+                        "another process has been starting the daemon, or mending its home, for too long"
+                    ) from None
                 time.sleep(_POLL_S)
         yield
     finally:

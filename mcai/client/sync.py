@@ -54,6 +54,18 @@ class Client:
     delete = verb(calls.delete)
     emotions = verb(calls.emotions)
     emotion = verb(calls.emotion)
+    log = verb(calls.log)
+    diff = verb(calls.diff)
+    rollback = verb(calls.rollback)
+    drop_dataset = verb(calls.drop_dataset)
+    rotate = verb(calls.rotate)
+    archived = verb(calls.archived)
+    restore_archived = verb(calls.restore_archived)
+    backup = verb(calls.backup)
+    backups = verb(calls.backups)
+    forget = verb(calls.forget)
+    doctor = verb(calls.doctor)
+    sql = verb(calls.sql)
 
     def run(self, flow: Flow[T]) -> T:
         """Drive one verb to its result."""

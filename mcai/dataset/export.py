@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
+from mcai.filters import Filters
 from mcai.records import Example
-from mcai.store.base import Catalog, Filters
+from mcai.store.base import Catalog
 
 FIRST_PAGE_ROWS = 32
 PAGE_ROWS = 2_000

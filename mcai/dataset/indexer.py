@@ -12,20 +12,22 @@ from typing import Any, Literal
 
 import structlog
 
+from mcai import failpoints
+from mcai.dataset.publisher import CHUNK_ROWS
 from mcai.embed import Embedder
 from mcai.errors import EpochNotReachedError, FatalStoreError, IndexUnavailableError, McaiError
-from mcai.store.base import Catalog, SearchIndex
+from mcai.store.base import Catalog, Change, SearchIndex
 
 log = structlog.get_logger("indexer")
 
-CHUNK_ROWS = 8_192
-"""Rows embedded and written at a time: the memory of one chunk is about 30 MB."""
 TIDIED_FIRST_ROWS = 20_000
 """Up to this size new rows are indexed within a fraction of a second, and that is done before they count as taken in:
 until then a filtered full-text search ranks them by the word statistics of the filtered rows alone."""
 RETRY_S = 30.0
 WARM_TEXT = "warm up"
 
+VectorsOf = Callable[[Change], Awaitable[Any]]
+"""(rows, dim) float32."""
 OpenIndex = Callable[[], Awaitable[SearchIndex]]
 State = Literal["loading", "ready", "catching_up", "failed"]
 
@@ -34,13 +36,19 @@ class Indexer:
     """The one writer of the search index."""
 
     def __init__(
-        self, catalog: Catalog, embedder: Embedder, open_index: OpenIndex, on_fatal: Callable[[], None] = lambda: None
+        self,
+        catalog: Catalog,
+        embedder: Embedder,
+        vectors_of: VectorsOf,
+        open_index: OpenIndex,
+        on_fatal: Callable[[FatalStoreError], None],
     ) -> None:
         """Make it; `run` does the work.
 
         Args:
             catalog: what is followed.
-            embedder: makes the vectors.
+            embedder: whose vectors the index holds.
+            vectors_of: gives those of a change: the snapshot has them already.
             open_index: opens the index; called again after a failure.
             on_fatal: called when the catalog's engine is invalidated: the process has to end.
         """
@@ -50,6 +58,7 @@ class Indexer:
         self.indexed_rows = 0
         self._catalog = catalog
         self._embedder = embedder
+        self._vectors_of = vectors_of
         self._open_index = open_index
         self._on_fatal = on_fatal
         self._index: SearchIndex | None = None
@@ -71,8 +80,8 @@ class Indexer:
                 self._index = index
                 log.info("index opened", applied_epoch=self.applied_epoch, rows=self.indexed_rows)
                 await self._follow(index)
-            except FatalStoreError:
-                self._on_fatal()
+            except FatalStoreError as error:
+                self._on_fatal(error)
                 return
             except McaiError as error:
                 log.error("index failed", error=error.message, cause=repr(error.__cause__))
@@ -101,19 +110,21 @@ class Indexer:
 
     async def _apply_next(self, index: SearchIndex) -> None:
         change = await asyncio.to_thread(self._catalog.changes, self.applied_epoch, CHUNK_ROWS)
-        texts = change.rows.column("content").to_pylist()
-        vectors = await asyncio.to_thread(self._embedder.embed, texts)
+        vectors = await self._vectors_of(change)
+        failpoints.hit("index.embedded")
         await index.apply(change, vectors)
+        failpoints.hit("index.applied")
         self.indexed_rows = await index.rows()
         if change.upto >= self._catalog.epoch and self.indexed_rows <= TIDIED_FIRST_ROWS:
             await self._tidy(index)
         self.applied_epoch = change.upto
         await self._move("catching_up")
-        log.info("indexed", applied_epoch=change.upto, rows=len(texts), gone=len(change.gone))
+        log.info("indexed", applied_epoch=change.upto, rows=len(change.rows), gone=len(change.gone))
 
     async def _tidy(self, index: SearchIndex) -> None:
         try:
             await index.maintain()
+            failpoints.hit("index.tidied")
         except IndexUnavailableError as error:
             # Upkeep can wait: searches see what is not indexed all the same.
             log.warning("upkeep failed", error=error.message, cause=repr(error.__cause__))
@@ -135,6 +146,13 @@ class Indexer:
                 self.error or "the search index is still loading", hint="Try again in a moment."
             )
         return self._index
+
+    async def upkeep_facts(self) -> dict[str, int]:
+        """Return what the index says of its upkeep; nothing before it is open, or while it fails."""
+        try:
+            return await self._index.upkeep_facts() if self._index is not None else {}
+        except IndexUnavailableError:
+            return {}
 
     async def reach(self, epoch: int, timeout_s: float) -> bool:
         """Wait until the index has taken in an epoch; tell whether it has."""

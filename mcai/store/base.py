@@ -5,33 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mcai.records import AddResult, Dataset, DeleteResult, Emotion, Example, StoredExample
+from mcai.filters import Filters
+from mcai.records import (
+    AddResult,
+    ArchiveRestoreResult,
+    Dataset,
+    DeleteResult,
+    Emotion,
+    EpochDiff,
+    EpochEntry,
+    Example,
+    RollbackResult,
+    RotateResult,
+    StoredExample,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-@dataclass(frozen=True)
-class Filters:
-    """Which rows are asked for; the empty one asks for all. A row without the value never matches."""
-
-    domains: tuple[str, ...] = ()
-    """Exact names; any of them."""
-    emotion: str | None = None
-    """Compared without case."""
-    frequency_hz: tuple[float, float] | None = None
-    """Inclusive; a ``frequency_range`` in the row's metadata matches by overlap."""
-    since: datetime | None = None
-    """UTC, inclusive."""
-    until: datetime | None = None
-    """UTC, exclusive."""
-    source: str | None = None
-    """A path prefix, by whole components."""
-
-    def __bool__(self) -> bool:
-        return self != Filters()
 
 
 @dataclass(frozen=True)
@@ -76,7 +69,33 @@ class Change:
     gone: list[int]
     """Ids of which an indexed version ceased to be live."""
     rows: pa.Table
-    """Versions that became live and still were at ``upto``: ``examples`` without metadata and identity."""
+    """Versions that became live and still were at ``upto``, in id order: ``examples`` without identity."""
+    domains: Mapping[int, str]
+    """Names of all datasets."""
+
+
+@dataclass(frozen=True)
+class RotationPolicy:
+    """Which examples go into the archive: what any of the parts takes. Empty, it takes nothing."""
+
+    max_rows: int | None = None
+    """So many of each domain stay; the oldest beyond them go."""
+    max_age_days: float = 0
+    """Older ones go; 0: never."""
+    dislikes: int = 0
+    """Those with so many more dislikes than likes go; 0: never."""
+
+
+@dataclass(frozen=True)
+class CopyFacts:
+    """What a copy of the catalog holds."""
+
+    epoch: int
+    rows: int
+    """Live and archived examples."""
+    timeline: str
+    chain: bytes
+    schema_version: int
 
 
 class Catalog(Protocol):
@@ -85,6 +104,10 @@ class Catalog(Protocol):
     @property
     def epoch(self) -> int:
         """The newest epoch. Every change is one; it never goes back."""
+
+    @property
+    def timeline(self) -> str:
+        """Which history this is: another one after every restore."""
 
     def add(
         self,
@@ -117,10 +140,56 @@ class Catalog(Protocol):
     def delete(self, ids: Sequence[int], *, key: Key | None = None) -> DeleteResult:
         """Delete examples, archived ones too."""
 
+    def drop_dataset(self, domain: str, *, dry_run: bool = False) -> RollbackResult:
+        """Delete all examples of a domain, archived ones too.
+
+        Raises:
+            NotFoundError: there is no such domain.
+        """
+
+    def log(self, domain: str | None, *, before: int, limit: int) -> list[EpochEntry]:
+        """Return what happened in the epochs below ``before``, newest first.
+
+        Raises:
+            NotFoundError: there is no such domain.
+        """
+
+    def diff(self, from_epoch: int, to_epoch: int, domain: str | None) -> EpochDiff:
+        """Return how the live examples of two epochs differ.
+
+        Raises:
+            NotFoundError: no such domain or epoch.
+            HistoryPrunedError: the history of one of them is not kept.
+        """
+
+    def rollback(self, epoch: int, domain: str | None, *, dry_run: bool = False) -> RollbackResult:
+        """Make examples and archive equal to what they were right after an epoch, by a new epoch.
+
+        Raises:
+            NotFoundError: no such domain or epoch.
+            HistoryPrunedError: its history is not kept.
+            ConflictError: a domain alone cannot go back.
+        """
+
+    def rotate(self, policy: RotationPolicy, *, dry_run: bool = False) -> RotateResult:
+        """Move what a policy takes into the archive, in one epoch."""
+
+    def restore_archived(self, ids: Sequence[int] | None, filters: Filters) -> ArchiveRestoreResult:
+        """Bring archived examples back, in one epoch; without ids, all that match."""
+
+    def forget(self, ids: Sequence[int]) -> tuple[int, int]:
+        """Drop every version of these examples for good; return the epoch and how many examples there were."""
+
+    def ids_matching(self, filters: Filters) -> list[int]:
+        """Return the ids of all examples, archived ones too, of which any version matches."""
+
+    def copy_to(self, path: Path) -> CopyFacts:
+        """Write the whole catalog, as it is at one epoch, into a new file, while others read and write."""
+
     def get(self, example_id: int) -> StoredExample | None:
         """Return one example, live or archived."""
 
-    def page(self, filters: Filters, *, after_id: int, limit: int, epoch: int) -> list[Example]:
+    def page(self, filters: Filters, *, after_id: int, limit: int, epoch: int, archived: bool = False) -> list[Example]:
         """Return the first ``limit`` matching rows with a higher id, as they were at ``epoch``, in id order."""
 
     def pick(self, ids: Sequence[int], filters: Filters, *, epoch: int) -> dict[int, Example]:
@@ -192,3 +261,6 @@ class SearchIndex(Protocol):
 
     async def rows(self) -> int:
         """Return how many examples the index holds."""
+
+    async def upkeep_facts(self) -> dict[str, int]:
+        """Return ``unindexed_rows`` and ``fragments``: what the next upkeep has to do."""

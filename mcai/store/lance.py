@@ -29,8 +29,10 @@ from lancedb.expr import Expr, col, lit
 from lancedb.index import FTS, IvfSq
 from lancedb.query import MatchQuery
 
+from mcai import failpoints
 from mcai.errors import DimensionMismatchError, IndexUnavailableError
-from mcai.store.base import Change, Filters, IndexFilter
+from mcai.filters import Filters
+from mcai.store.base import Change, IndexFilter
 
 log = structlog.get_logger("lance")
 
@@ -136,6 +138,12 @@ class LanceIndex:
     async def rows(self) -> int:
         return int(await self._table.count_rows(f"id != {SENTINEL_ID}"))
 
+    async def upkeep_facts(self) -> dict[str, int]:
+        with _engine_errors("tell of itself"):
+            loose = max((index.num_unindexed_rows for index in await self._table.list_indices()), default=0)
+            fragments = (await self._table.stats())["fragment_stats"]["num_fragments"]
+        return {"unindexed_rows": loose, "fragments": fragments}
+
     async def apply(self, change: Change, vectors: Any) -> None:
         """Take in one change and its epoch; see `SearchIndex.apply`."""
         rows = _with_vectors(change.rows, np.asarray(vectors, np.float32), self._dim)
@@ -144,7 +152,9 @@ class LanceIndex:
             for begin in range(0, len(change.gone), DELETE_IDS):
                 ids = ",".join(str(int(each)) for each in change.gone[begin : begin + DELETE_IDS])
                 await self._table.delete(f"id IN ({ids})")
+            failpoints.hit("index.deleted")
             await self._table.add(pa.concat_tables([rows, _sentinel(change, self._dim)]))
+            failpoints.hit("index.added")
             await self._table.delete(f"id = {SENTINEL_ID} AND c_epoch < {int(change.upto)}")
 
     async def nearest(self, vector: Any, limit: int, chosen: IndexFilter) -> list[tuple[int, float]]:
@@ -234,6 +244,7 @@ def _below(prefix: str) -> Expr:
 
 
 def _with_vectors(rows: pa.Table, vectors: Any, dim: int) -> pa.Table:
+    rows = rows.select([name for name in _schema(dim).names if name != "vector"])
     known = vectors.any(axis=1) if len(vectors) else np.zeros(0, bool)
     flat = pa.array(np.ascontiguousarray(vectors).reshape(-1), pa.float32())
     column = pa.FixedSizeListArray.from_arrays(flat, dim, mask=pa.array(~known))

@@ -20,6 +20,8 @@ PROTOCOL_VERSION = 1
 PROTOCOL_HEADER = "mcai-protocol"
 VERSION_HEADER = "mcai-version"
 EPOCH_HEADER = "mcai-epoch"
+ROWS_HEADER = "mcai-rows"
+"""How many rows an export will have, known from its beginning."""
 KEY_HEADER = "idempotency-key"
 SOCKET_HOST = "localhost"
 """The Host of a request on the unix socket, as ``curl --unix-socket`` sends it."""

@@ -16,7 +16,7 @@ from mcai import catalogs
 from mcai.client import Client
 from mcai.dataset import fusion
 from mcai.dataset.fusion import Found, Scores, Weights
-from mcai.dataset.knowledge import CANDIDATES
+from mcai.dataset.searching import CANDIDATES
 from mcai.records import MAX_LIMIT, Hit
 
 SHARES = [round(0.05 * step, 2) for step in range(21)]

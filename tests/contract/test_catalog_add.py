@@ -7,8 +7,9 @@ from msgspec import UNSET
 
 from catalog_contract import Backend, CatalogContract, ids_of, metadata_of, numbered, row
 from mcai.errors import IdempotencyConflictError
+from mcai.filters import Filters
 from mcai.records import AddResult
-from mcai.store.base import Catalog, Filters, Key, NewRow, Rejection
+from mcai.store.base import Catalog, Key, NewRow, Rejection
 
 
 def _statuses(result: AddResult) -> list[str]:

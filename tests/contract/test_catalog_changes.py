@@ -33,6 +33,7 @@ class TestChanges(CatalogContract):
                 "range_hi_hz": 8.0,
                 "created_at": None,
                 "source": "/x#1",
+                "metadata": '{"frequency_range":[8,4]}',
                 "c_epoch": 1,
             }
         ]

@@ -6,7 +6,8 @@ import pytest
 
 from catalog_contract import Backend, CatalogContract, ids_of, numbered
 from mcai.errors import IdempotencyConflictError
-from mcai.store.base import Catalog, Filters, Key
+from mcai.filters import Filters
+from mcai.store.base import Catalog, Key
 
 
 class TestDelete(CatalogContract):

@@ -9,7 +9,8 @@ from dataclasses import fields
 import pytest
 
 from catalog_contract import BACKENDS, ids_of, moment, row
-from mcai.store.base import Catalog, Filters
+from mcai.filters import Filters
+from mcai.store.base import Catalog
 
 ROWS = [
     row("1 bare"),

@@ -10,8 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from catalog_contract import edit, row
 from mcai.errors import ConflictError, NotFoundError
+from mcai.filters import Filters
 from mcai.records import Example
-from mcai.store.base import Filters, Key
+from mcai.store.base import Key
 from mcai.store.duck import DuckCatalog
 
 Triple = tuple[str, str, str | None]
@@ -50,7 +51,7 @@ class CatalogMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.catalog = DuckCatalog(None)
+        self.catalog = DuckCatalog.open(None)
         self.model = _Model()
         self.sent: list[tuple[Key, list[Triple], object]] = []
 

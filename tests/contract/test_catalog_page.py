@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from catalog_contract import CatalogContract, edit, ids_of, numbered, row
-from mcai.store.base import Catalog, Filters
+from mcai.filters import Filters
+from mcai.store.base import Catalog
 
 
 class TestPage(CatalogContract):

@@ -141,7 +141,7 @@ def test_emotions_are_there_from_the_first_start(client: Client) -> None:
     assert client.emotion(" Calm ") in emotions
     with pytest.raises(NotFoundError, match="clam") as caught:
         client.emotion("clam")
-    assert caught.value.hint == "Did you mean calm?"
+    assert caught.value.hint == "Did you mean 'calm'?"
 
 
 def test_dataset_that_is_mistyped_names_the_nearest(client: Client, places: Mapping[str, str]) -> None:
@@ -149,4 +149,4 @@ def test_dataset_that_is_mistyped_names_the_nearest(client: Client, places: Mapp
     with pytest.raises(NotFoundError, match="genral") as caught:
         client.dataset("genral")
 
-    assert caught.value.hint == "Did you mean general?"
+    assert caught.value.hint == "Did you mean 'general'?"

@@ -217,8 +217,8 @@ def test_body_of_another_shape_names_the_field(daemon_home: Home, body: dict[str
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("domian=a", "Did you mean domain?"),
-        ("Limit=5", "Did you mean limit?"),
+        ("domian=a", "Did you mean 'domain'?"),
+        ("Limit=5", "Did you mean 'limit'?"),
         ("x=1", "See /openapi.json"),
         ("limit=ten", "whole number"),
         ("limit=", "whole number"),

@@ -172,6 +172,7 @@ def test_index_of_another_history_is_dropped(fresh_home: Home, client: Client) -
     assert client.search("lost history").hits
     lifecycle.stop(fresh_home)
     fresh_home.catalog_path.unlink()
+    shutil.rmtree(fresh_home.journal_dir)
 
     with Client(fresh_home.dir) as fresh:
         fresh.add([sample(1, content="a fresh beginning")])

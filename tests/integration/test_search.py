@@ -118,7 +118,7 @@ def test_vector_finds_what_its_text_finds(client: Client) -> None:
 @pytest.mark.parametrize("length", [0, 1, 255, 257, 1536])
 def test_vector_of_another_length_is_refused(client: Client, length: int) -> None:
     """The error names both lengths; nothing is cut or filled up."""
-    with pytest.raises(DimensionMismatchError, match=rf"{length} numbers, the index has 256"):
+    with pytest.raises(DimensionMismatchError, match=rf"{length} numbers, the snapshot"):
         client.search([0.5] * length)
 
 

@@ -161,8 +161,8 @@ def test_wrong_setting_is_told_by_whoever_starts(fresh_home: Home, monkeypatch: 
 def test_newer_store_is_refused_by_name(fresh_home: Home) -> None:
     """A data folder of a newer version is left alone; its schema is named."""
     fresh_home.dir.mkdir(mode=0o700)
-    catalog = DuckCatalog(fresh_home.catalog_path)
-    catalog._connection.execute("UPDATE meta SET value = '99'")
+    catalog = DuckCatalog.open(fresh_home.catalog_path)
+    catalog.engine.set_meta("schema_version", "99")
     catalog.close()
 
     with Client(fresh_home.dir) as client, pytest.raises(SchemaVersionError, match="schema 99"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -121,6 +122,16 @@ def test_every_command_has_help_and_takes_json(words: list[str]) -> None:
     ran = mcai(*words, "--help")
     assert ran.code == 0 and "--json" in ran.stdout
     assert all(len(line) <= 80 for line in ran.stdout.splitlines())
+
+
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+def test_help_texts_are_not_ragged(words: list[str]) -> None:
+    """Only the first paragraph is wrapped anew: a longer line further down would leave a stump of a line below it."""
+    command = app._load(words[0])
+    for word in words[1:]:
+        command = command.commands[word]  # type: ignore[attr-defined]  # a group
+    _, _, rest = (command.help or "").partition("\n\n")
+    assert [line for line in rest.splitlines() if len(re.sub(r"\[/?bold\]", "", line)) > 78] == []
 
 
 @pytest.mark.parametrize("name", app.COMMANDS)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli_fakes import FakeClient, Ran, mcai, sums, write_json
-from mcai.wire import calls
+from mcai.wire.calls import adding
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_second_run_meets_duplicates(home: Path, folder: Path) -> None:
 
 def test_batches_span_files_and_are_keyed_by_number(home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small files share batches; keys are run id and batch number; each file still gets its own counts."""
-    monkeypatch.setattr(calls, "BATCH_RECORDS", 10)
+    monkeypatch.setattr(adding, "BATCH_RECORDS", 10)
     for number in range(7):
         write_json(folder / f"{number}.json", [f"{number}-{each}" for each in range(5)])
     ran = mcai("migrate", str(folder), "--json")
@@ -122,7 +122,7 @@ def test_dry_run_foretells_everything_and_changes_nothing(
     home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The counts are those of the real run, duplicates between batches and files included; nothing is written."""
-    monkeypatch.setattr(calls, "BATCH_RECORDS", 2)
+    monkeypatch.setattr(adding, "BATCH_RECORDS", 2)
     client = FakeClient()
     mcai("add", "--content", "known", "--response", "answer", "--domain", "waves", client=client)
     write_json(folder / "a.json", ["one", "two", "one", "known"])
@@ -161,7 +161,7 @@ def test_strict_refuses_for_a_file_that_cannot_be_read(home: Path, folder: Path)
 
 def test_strict_imports_what_is_clean(home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With nothing to object to, --strict imports as usual, each record once, from stdin too."""
-    monkeypatch.setattr(calls, "BATCH_RECORDS", 2)
+    monkeypatch.setattr(adding, "BATCH_RECORDS", 2)
     write_json(folder / "a.json", ["one", "two", "three"])
     ran = mcai("migrate", str(folder), "--strict", "--json")
     assert ran.code == 0 and sums(ran.document) == [3, 3, 0, 0] and ran.document["refused"] is None
@@ -213,7 +213,7 @@ def test_counts_add_up_and_dry_runs_agree(
     client.reject = lambda example: "refused" if example.content in refused else None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MCAI_HOME", str(folder / "home"))
-        patch.setattr(calls, "BATCH_RECORDS", size)
+        patch.setattr(adding, "BATCH_RECORDS", size)
         dry = sums(mcai("migrate", str(folder), "--dry-run", "--json", client=client).document)
         real = sums(mcai("migrate", str(folder), "--json", client=client).document)
     taken = [content for content in contents if content not in refused]

@@ -9,7 +9,7 @@ import pytest
 
 from cli_fakes import FakeClient, mcai, sums, write_json
 from mcai.errors import DaemonNotRunningError, StoreFullError
-from mcai.wire import calls
+from mcai.wire.calls import adding
 from mcai_cli.importing import waiting
 
 
@@ -56,7 +56,7 @@ def test_a_daemon_that_fails_midway_leaves_an_account(
     home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, error: Any, code: int
 ) -> None:
     """The error says what had been taken by then, and that running it again is safe; the exit code is the error's."""
-    monkeypatch.setattr(calls, "BATCH_RECORDS", 10)
+    monkeypatch.setattr(adding, "BATCH_RECORDS", 10)
     write_json(folder / "a.json", [str(number) for number in range(100)])
     client = FakeClient()
 
@@ -75,7 +75,7 @@ def test_a_daemon_that_fails_midway_leaves_an_account(
 
 def test_interruption_says_what_was_taken(home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends with 130, and stderr says how far it was."""
-    monkeypatch.setattr(calls, "BATCH_RECORDS", 10)
+    monkeypatch.setattr(adding, "BATCH_RECORDS", 10)
     write_json(folder / "a.json", [str(number) for number in range(100)])
     client = FakeClient()
 

@@ -14,7 +14,7 @@ from mcai.errors import FatalStoreError, NotFoundError, StoreFullError
 from mcai.paths import Home
 from mcai.wire import Answer, error_of
 from mcai_daemon.app import make_app
-from mcai_daemon.services import Services
+from mcai_daemon.services import EngineFailure, Services
 
 
 class _Failing:
@@ -34,7 +34,10 @@ class _Failing:
 
 def _ask(error: Exception, home: Home, fatal: list[bool]) -> httpx2.Response:
     knowledge = cast(Knowledge, _Failing(error))
-    app = make_app(Services(home, settings.load(home, {}), knowledge, on_fatal=lambda: fatal.append(True)))
+    failure = EngineFailure()
+    failure.then(lambda: fatal.append(True))
+    nothing = cast(Any, None)
+    app = make_app(Services(home, settings.load(home, {}), knowledge, nothing, nothing, failure, None))
 
     async def ask() -> httpx2.Response:
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mcai.dataset.filters import MAX_ID, check_limit, make_cursor, parse_filters, read_cursor
 from mcai.errors import InvalidCursorError, InvalidRequestError
-from mcai.store.base import Filters
+from mcai.filters import MAX_ID, Filters, check_limit, make_cursor, parse_filters, read_cursor
 from mcai.wire import calls
 
 
@@ -81,6 +80,13 @@ def test_limit_out_of_range_is_refused(limit: int) -> None:
         check_limit(limit)
 
 
+@pytest.mark.parametrize("source", ["", " ", "\t"])
+def test_blank_source_is_refused(source: str) -> None:
+    """As a prefix it would match every path: what a script left empty must never pick everything."""
+    with pytest.raises(InvalidRequestError, match="blank"):
+        parse_filters(source=source)
+
+
 all_filters = st.builds(
     parse_filters,
     domain=st.lists(st.text(max_size=5), max_size=3),
@@ -88,7 +94,7 @@ all_filters = st.builds(
     frequency=st.none() | st.sampled_from(["8..13", "..", "40..", "..4"]),
     since=st.none() | st.sampled_from(["2025-01-01", "2025-01-01T00:00:00.000001Z"]),
     until=st.none() | st.sampled_from(["2025-01-01", "2026-01-01"]),
-    source=st.none() | st.text(max_size=5),
+    source=st.none() | st.text(min_size=1, max_size=5).filter(str.strip),
 )
 ids = st.integers(min_value=1, max_value=MAX_ID)
 

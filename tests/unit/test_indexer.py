@@ -13,7 +13,7 @@ import pytest
 from catalog_contract import edit, numbered, row
 from mcai.dataset import indexer as indexer_module
 from mcai.dataset.indexer import Indexer
-from mcai.errors import EpochNotReachedError, IndexUnavailableError
+from mcai.errors import EpochNotReachedError, FatalStoreError, IndexUnavailableError
 from mcai.store.base import Change, IndexFilter
 from mcai.store.duck import DuckCatalog
 
@@ -60,6 +60,9 @@ class _Index:
         self._fail("rows")
         return len(self.held)
 
+    async def upkeep_facts(self) -> dict[str, int]:
+        return {}
+
     async def maintain(self) -> None:
         self._fail("maintain")
 
@@ -70,6 +73,14 @@ class _Index:
         return []
 
 
+async def _vectors_of(change: Change) -> Any:
+    return _Embedder().embed(change.rows.column("content").to_pylist())
+
+
+def _never(error: FatalStoreError) -> None:
+    raise AssertionError(f"the engine failed: {error}")
+
+
 Scene = Callable[[Indexer, _Index, DuckCatalog], Awaitable[None]]
 
 
@@ -78,13 +89,13 @@ def _play(scene: Scene, index: _Index | None = None, catalog: DuckCatalog | None
 
     async def run() -> None:
         at = index or _Index()
-        store = catalog or DuckCatalog(None)
+        store = catalog or DuckCatalog.open(None)
 
         async def open_index() -> _Index:
             at._fail("open")
             return at
 
-        indexer = Indexer(store, _Embedder(), open_index)
+        indexer = Indexer(store, _Embedder(), _vectors_of, open_index, _never)
         task = asyncio.create_task(indexer.run())
         try:
             await scene(indexer, at, store)
@@ -124,7 +135,7 @@ def test_follows_every_kind_of_change() -> None:
 
 def test_starts_from_where_the_index_is() -> None:
     """A restart catches up what was not indexed, and only that."""
-    catalog, index = DuckCatalog(None), _Index()
+    catalog, index = DuckCatalog.open(None), _Index()
     catalog.add(numbered(2))
     index.epoch, index.held = 1, {1: "question 1", 2: "question 2"}
     catalog.add(numbered(1, first=3))
@@ -139,7 +150,7 @@ def test_starts_from_where_the_index_is() -> None:
 def test_large_backlog_is_taken_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded: many epochs are applied a chunk at a time, each whole."""
     monkeypatch.setattr(indexer_module, "CHUNK_ROWS", 5)
-    catalog = DuckCatalog(None)
+    catalog = DuckCatalog.open(None)
     for batch in range(4):
         catalog.add(numbered(3, first=3 * batch + 1))
 
@@ -216,13 +227,13 @@ def test_search_waits_for_the_index_to_be_loaded() -> None:
     """`opened` gives the index as soon as it is there, and an error when it is not in time."""
 
     async def run() -> None:
-        release, catalog = asyncio.Event(), DuckCatalog(None)
+        release, catalog = asyncio.Event(), DuckCatalog.open(None)
 
         async def open_index() -> _Index:
             await release.wait()
             return _Index()
 
-        indexer = Indexer(catalog, _Embedder(), open_index)
+        indexer = Indexer(catalog, _Embedder(), _vectors_of, open_index, _never)
         task = asyncio.create_task(indexer.run())
         with pytest.raises(IndexUnavailableError, match="still loading"):
             await indexer.opened(0.01)

@@ -43,7 +43,7 @@ def add(
 
     A bad line is rejected with its number, the others are added.
 
-    [bold]mcai add --domain coding --content "What is a set?" --response "Distinct items."[/bold]
+    [bold]mcai add --domain coding --content "What is a set?" --response "Things."[/bold]
     [bold]cat examples.jsonl | mcai add -[/bold]
     """
     given = {

@@ -22,8 +22,9 @@ def config(json: Json = False) -> None:
 def show(json: Json = False) -> None:
     """Show every setting, its value and where that came from.
 
-    The order is MCAI_* over config.toml in the home over the default. The daemon reads its settings once, at its start:
-    where a running one has another value, that is shown beside.
+    The order is MCAI_* over config.toml in the home over the default. The daemon
+    reads its settings once, at its start: where a running one has another value,
+    that is shown beside.
     """
     from mcai import settings
 

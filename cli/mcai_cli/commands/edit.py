@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from mcai.suggest import did_you_mean
 from mcai_cli import output
 from mcai_cli.connect import connect
 from mcai_cli.options import ExampleId, Json, NoStart, json_object
-from mcai_cli.suggest import did_you_mean
 
 app = typer.Typer(add_completion=False)
 
@@ -64,7 +64,7 @@ def edit(
 
 def _check_clearable(name: str, changes: Mapping[str, Any]) -> None:
     if name not in CLEARABLE:
-        meant = did_you_mean(name, CLEARABLE)
-        raise typer.BadParameter(f"'{name}' is not one of {', '.join(CLEARABLE)}.{meant}", param_hint="--clear")
+        told = f"'{name}' is not one of {', '.join(CLEARABLE)}. {did_you_mean(name, CLEARABLE)}"
+        raise typer.BadParameter(told.rstrip(), param_hint="--clear")
     if name in changes:
         raise typer.BadParameter(f"{name} cannot be set and cleared at once.", param_hint="--clear")

@@ -8,20 +8,19 @@ import typer
 
 from mcai_cli import output
 from mcai_cli.connect import connect
+from mcai_cli.groups import ListsByDefault
 from mcai_cli.options import Json, NoStart
 
-app = typer.Typer(add_completion=False, invoke_without_command=True)
+app = typer.Typer(add_completion=False, cls=ListsByDefault)
 
 
 @app.callback()
-def emotions(ctx: typer.Context, json: Json = False, no_start: NoStart = False) -> None:
+def emotions(json: Json = False, no_start: NoStart = False) -> None:
     """List the emotions with their frequencies, or show one.
 
     [bold]mcai emotions[/bold]
     [bold]mcai emotions show calm[/bold]
     """
-    if ctx.invoked_subcommand is None:
-        ls(json, no_start)
 
 
 @app.command()

@@ -35,8 +35,8 @@ def export(
 ) -> None:
     """Write examples to a file or to stdout.
 
-    A file appears whole or not at all, and takes the place of an older one only when it is complete. Importing it
-    again gives back every field but the id.
+    A file appears whole or not at all, and takes the place of an older one only
+    when it is complete. Importing it again gives back every field but the id.
 
     [bold]mcai export -o all.jsonl[/bold]
     [bold]mcai export --domain coding --format parquet -o coding.parquet[/bold]

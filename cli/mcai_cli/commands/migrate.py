@@ -41,8 +41,9 @@ def migrate(
 ) -> None:
     """Import datasets: JSON, JSONL, CSV, TSV, TXT and Parquet, whatever their shape.
 
-    Every record found ends as imported, duplicate or rejected; rejected ones go to a quarantine file with their
-    reason. Run it again after an interruption: what was imported is met as a duplicate.
+    Every record found ends as imported, duplicate or rejected; rejected ones go
+    to a quarantine file with their reason. Run it again after an interruption:
+    what was imported is met as a duplicate.
 
     [bold]mcai migrate ./datasets[/bold]
     [bold]mcai migrate ./datasets --dry-run[/bold]

@@ -10,7 +10,7 @@ from mcai.records import Page, SearchResult
 from mcai.wire import calls
 from mcai_cli import output
 from mcai_cli.connect import connect
-from mcai_cli.options import Domains, EmotionName, Frequency, Json, NoStart, Since, Source, Until
+from mcai_cli.options import Domains, EmotionName, Frequency, Full, Json, NoStart, Since, Source, Until
 
 app = typer.Typer(add_completion=False)
 
@@ -35,7 +35,7 @@ def query(
         int | None, typer.Option(metavar="N", help=f"1 to 1,000; {HITS} hits or {ROWS} rows by default.")
     ] = None,
     format: Annotated[Format, typer.Option(help="How to print.")] = "table",
-    full: Annotated[bool, typer.Option("--full", help="Do not cut long texts.")] = False,
+    full: Full = False,
     domain: Domains = None,
     emotion: EmotionName = None,
     frequency: Frequency = None,
@@ -89,8 +89,8 @@ def _print_page(page: Page, chosen: Format, full: bool) -> None:
         from mcai_cli.rows import print_rows
 
         print_rows(page.examples, chosen)
-    if page.next_cursor and chosen != "json":
-        output.note(f"more: the same command with --cursor {page.next_cursor}")
+    if chosen != "json":
+        output.note_more(page.next_cursor)
 
 
 def _print_hits(result: SearchResult, chosen: Format, asked: str, *, full: bool, filtered: bool) -> None:

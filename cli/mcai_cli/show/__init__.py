@@ -19,6 +19,11 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
+def minute(moment: str) -> str:
+    """Return ``2026-11-23 10:00`` for a moment as the daemon writes it."""
+    return moment[:16].replace("T", " ")
+
+
 def headline(example: Example) -> Text:
     """Return ``physics  id 7  calm  10 Hz``: what an example is, in one line."""
     domain = Text(one_line(example.domain), style="cyan")

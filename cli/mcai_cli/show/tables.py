@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mcai.records import Dataset, Datasets, Emotion, Emotions, Example, Page
 from mcai_cli.output import clean, counted, one_line
-from mcai_cli.show import console, headline
+from mcai_cli.show import console, headline, minute
 
 _LONGEST_CELL = 400
 """Characters of a text that a one-line cell may look at: a text can have a million."""
@@ -49,11 +49,16 @@ def facts(pairs: Iterable[tuple[str, object]]) -> Table:
     return grid
 
 
-def print_page(page: Page, *, full: bool) -> None:
-    """Print a page of examples: a line each, or whole."""
+def print_page(page: Page, *, full: bool, nothing: str = "No examples. See what there is: mcai datasets") -> None:
+    """Print a page of examples: a line each, or whole.
+
+    Args:
+        full: each example whole.
+        nothing: what to say of an empty page.
+    """
     out = console()
     if not page.examples:
-        out.print("No examples. See what there is: mcai datasets")
+        out.print(nothing)
     elif full:
         for example in page.examples:
             _print_whole(example)
@@ -82,7 +87,7 @@ def print_datasets(found: Datasets) -> None:
     if not found.datasets:
         out.print("Nothing is stored yet. Import a folder: mcai migrate FOLDER")
         return
-    rows = [(d.domain, d.examples, d.version, _day(d.updated_at)) for d in found.datasets]
+    rows = [(d.domain, d.examples, d.version, minute(d.updated_at)) for d in found.datasets]
     made = table(["domain", ("examples", "right"), ("version", "right"), "updated"], rows)
     made.columns[0].max_width = 36
     out.print(made)
@@ -125,7 +130,3 @@ def print_emotion(emotion: Emotion) -> None:
 
 def _hz(frequency: float | None) -> str | None:
     return None if frequency is None else f"{frequency:g} Hz"
-
-
-def _day(moment: str) -> str:
-    return moment[:16].replace("T", " ")

@@ -1,6 +1,18 @@
 """All operations, one module a noun. The order is that of the documentation."""
 
-from mcai_daemon.routes import datasets, emotions, examples, export, health, search, status
+from mcai_daemon.routes import (
+    archive,
+    datasets,
+    emotions,
+    examples,
+    export,
+    health,
+    history,
+    search,
+    sql,
+    status,
+    upkeep,
+)
 
 OPERATIONS = (
     *health.OPERATIONS,
@@ -8,6 +20,10 @@ OPERATIONS = (
     *datasets.OPERATIONS,
     *examples.OPERATIONS,
     *search.OPERATIONS,
+    *sql.OPERATIONS,
     *export.OPERATIONS,
+    *history.OPERATIONS,
+    *archive.OPERATIONS,
+    *upkeep.OPERATIONS,
     *emotions.OPERATIONS,
 )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 
-from mcai.errors import NotFoundError
+from mcai.errors import NotFoundError, StoreFullError
 from mcai.identity import clean_name
-from mcai.records import Dataset, Datasets
-from mcai_daemon.operations import Call, Operation
+from mcai.records import Dataset, Datasets, RollbackResult
+from mcai.suggest import did_you_mean
+from mcai_daemon.operations import DRY_RUN, Call, Operation
 
 
 async def list_datasets(call: Call) -> Datasets:
@@ -21,14 +21,29 @@ async def show_dataset(call: Call) -> Dataset:
     found = await asyncio.to_thread(call.services.knowledge.catalog.datasets)
     by_name = {each.domain: each for each in found}
     if wanted not in by_name:
-        near = difflib.get_close_matches(wanted, by_name, n=1)
         raise NotFoundError(
-            f"there is no dataset {wanted[:80]!r}", hint=f"Did you mean {near[0]}?" if near else "See: mcai datasets"
+            f"there is no dataset {wanted[:80]!r}", hint=did_you_mean(wanted, by_name, "See: mcai datasets")
         )
     return by_name[wanted]
 
 
+async def drop_dataset(call: Call) -> RollbackResult:
+    domain = clean_name(call.path["domain"])
+    return await call.services.knowledge.drop_dataset(domain, dry_run=call.query.get("dry_run", False))
+
+
+_ONE = "/v1/datasets/{domain:path}"
+
 OPERATIONS = (
     Operation("GET", "/v1/datasets", "All domains, by name", list_datasets, Datasets),
-    Operation("GET", "/v1/datasets/{domain:path}", "One domain", show_dataset, Dataset, errors=(NotFoundError,)),
+    Operation("GET", _ONE, "One domain", show_dataset, Dataset, errors=(NotFoundError,)),
+    Operation(
+        "DELETE",
+        _ONE,
+        "Delete all examples of a domain, its archived ones too",
+        drop_dataset,
+        RollbackResult,
+        query=(DRY_RUN,),
+        errors=(NotFoundError, StoreFullError),
+    ),
 )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 
 from mcai.errors import NotFoundError
 from mcai.records import Emotion, Emotions
+from mcai.suggest import did_you_mean
 from mcai_daemon.operations import Call, Operation
 
 
@@ -18,9 +18,8 @@ async def show_emotion(call: Call) -> Emotion:
     wanted = call.path["name"].strip().lower()
     by_name = {each.name: each for each in await asyncio.to_thread(call.services.knowledge.catalog.emotions)}
     if wanted not in by_name:
-        near = difflib.get_close_matches(wanted, by_name, n=1)
         raise NotFoundError(
-            f"there is no emotion {wanted[:80]!r}", hint=f"Did you mean {near[0]}?" if near else "See: mcai emotions"
+            f"there is no emotion {wanted[:80]!r}", hint=did_you_mean(wanted, by_name, "See: mcai emotions")
         )
     return by_name[wanted]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from starlette.responses import Response
 
 from mcai.errors import (
     ConflictError,
@@ -16,11 +16,11 @@ from mcai.errors import (
     NotFoundError,
     StoreFullError,
 )
+from mcai.filters import MAX_ID
 from mcai.records import MAX_BATCH_RECORDS, AddResult, DeleteResult, Page, StoredExample
-from mcai_daemon.operations import FILTERS, Call, Operation, Parameter
+from mcai.wire import EPOCH_HEADER
+from mcai_daemon.operations import CURSOR, FILTERS, LIMIT, Call, Operation, read_number
 
-DEFAULT_LIMIT = 100
-MAX_ID = (1 << 63) - 1
 MAX_BATCH_IDS = 10_000
 
 
@@ -39,10 +39,9 @@ class DeleteRequest(Struct, frozen=True, forbid_unknown_fields=True):
     ids: list[int]
 
 
-async def page(call: Call) -> Page:
-    return await call.services.knowledge.page(
-        call.filters, limit=call.query.get("limit", DEFAULT_LIMIT), cursor=call.query.get("cursor")
-    )
+async def page(call: Call) -> Response:
+    found = await call.services.knowledge.page(call.filters, limit=call.limit, cursor=call.cursor)
+    return Response(found.json, headers={EPOCH_HEADER: str(found.epoch)}, media_type="application/json")
 
 
 async def add(call: Call) -> AddResult:
@@ -82,15 +81,13 @@ async def delete_one(call: Call) -> DeleteResult:
 
 
 def _id_of(call: Call) -> int:
-    """Read the id from the path. (Starlette's own conversion fails on numbers of more than 4,300 digits.)"""
     text: str = call.path["example_id"]
-    if not re.fullmatch(r"-?[0-9]{1,19}", text) or abs(int(text)) > MAX_ID:
+    example_id = read_number(text)
+    if example_id is None:
         raise NotFoundError(f"there is no example {text[:40]!r}", hint="An id is a whole number. See: mcai query")
-    return int(text)
+    return example_id
 
 
-_LIMIT = Parameter("limit", "integer", "1 to 1,000; 100 by default.")
-_CURSOR = Parameter("cursor", "string", "next_cursor of the previous page, with the same filters.")
 _ONE = "/v1/examples/{example_id}"
 
 OPERATIONS = (
@@ -100,7 +97,7 @@ OPERATIONS = (
         "A page of examples, in id order",
         page,
         Page,
-        query=(*FILTERS, _LIMIT, _CURSOR),
+        query=(*FILTERS, LIMIT, CURSOR),
         errors=(InvalidRequestError, InvalidCursorError),
     ),
     Operation(

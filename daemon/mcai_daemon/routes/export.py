@@ -8,10 +8,9 @@ from starlette.responses import StreamingResponse
 
 from mcai.dataset.export import jsonl, parquet
 from mcai.errors import InvalidRequestError
-from mcai.wire import EPOCH_HEADER
+from mcai.wire import EPOCH_HEADER, ROWS_HEADER
 from mcai_daemon.operations import FILTERS, Call, Operation, Parameter
 
-ROWS_HEADER = "mcai-rows"
 _FORMAT = Parameter("format", "string", "jsonl (default) or parquet.", choices=("jsonl", "parquet"))
 
 

@@ -38,6 +38,8 @@ async def _health(call: Call) -> Health:
         await asyncio.to_thread(knowledge.catalog.pending, knowledge.catalog.epoch)
     except StoreError:
         return Health(ok=False, catalog="failed", index=knowledge.indexer.state)
+    if call.services.failure.error is not None:
+        return Health(ok=False, catalog="failed", index=knowledge.indexer.state)
     return Health(ok=True, catalog="ok", index=knowledge.indexer.state)
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
-
-from mcai.dataset.filters import parse_filters
 from mcai.errors import DimensionMismatchError, EpochNotReachedError, IndexUnavailableError, InvalidRequestError
 from mcai.records import SearchResult
-from mcai_daemon.operations import Call, Operation
+from mcai_daemon.operations import Call, FilterFields, Operation
 
 
-class SearchRequest(Struct, frozen=True, forbid_unknown_fields=True):
+class SearchRequest(FilterFields, frozen=True, forbid_unknown_fields=True):
     """One of text and vector; the filters as in GET /v1/examples."""
 
     text: str | None = None
@@ -21,13 +18,6 @@ class SearchRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """hybrid for a text, semantic for a vector."""
     limit: int = 10
     explain: bool = False
-    domain: str | list[str] = []
-    """One exact name or several."""
-    emotion: str | None = None
-    frequency: str | None = None
-    since: str | None = None
-    until: str | None = None
-    source: str | None = None
     min_epoch: int = 0
     """As in the query string of every read."""
 
@@ -43,14 +33,7 @@ async def search(call: Call) -> SearchResult:
         asked,
         mode=body.mode or ("hybrid" if body.text is not None else "semantic"),
         limit=body.limit,
-        filters=parse_filters(
-            domain=[body.domain] if isinstance(body.domain, str) else body.domain,
-            emotion=body.emotion,
-            frequency=body.frequency,
-            since=body.since,
-            until=body.until,
-            source=body.source,
-        ),
+        filters=body.filters,
         explain=body.explain,
         min_epoch=max(call.min_epoch, body.min_epoch),
     )

@@ -22,6 +22,8 @@ async def status(call: Call) -> Status:
         rows=indexer.indexed_rows,
         pending=await asyncio.to_thread(catalog.pending, indexer.applied_epoch),
         error=indexer.error,
+        bytes=await asyncio.to_thread(bytes_on_disk, services.home.vectors_dir),
+        **await indexer.upkeep_facts(),
     )
     return Status(
         daemon=DaemonInfo(os.getpid(), __version__, services.uptime_s, str(services.home.socket_path), ready=True),
@@ -33,6 +35,9 @@ async def status(call: Call) -> Status:
         home=str(services.home.dir),
         settings=services.settings.shown(),
         bytes_on_disk=await asyncio.to_thread(bytes_on_disk, services.home.dir),
+        timeline=catalog.timeline,
+        snapshot=knowledge.publisher.info(),
+        recovery=services.recovery,
     )
 
 

@@ -1,29 +1,40 @@
-"""The catalog: one writer at a time, any number of readers, the newest epoch kept in memory.
-
-Every change is one epoch and one transaction. What is in memory (epoch, highest id, dataset names) changes only after
-the commit, and is read again from the file when a transaction failed in between.
-"""
+"""The truth, in one DuckDB file: the verbs of `store.base.Catalog`, each one read or one transaction."""
 
 from __future__ import annotations
 
-import threading
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import duckdb
 import msgspec
 from msgspec import UNSET
 
 from mcai import times
 from mcai.errors import ConflictError, IdempotencyConflictError, NotFoundError
-from mcai.records import AddedItem, AddResult, Dataset, DeleteResult, Emotion, Example, StoredExample
-from mcai.store.base import Change, Filters, Key, NewRow, Rejection
-from mcai.store.duck import read, write
-from mcai.store.duck.connection import connect, engine_errors, one
+from mcai.filters import Filters
+from mcai.records import (
+    AddedItem,
+    AddResult,
+    ArchiveRestoreResult,
+    Dataset,
+    DeleteResult,
+    Emotion,
+    EpochDiff,
+    EpochEntry,
+    Example,
+    RollbackResult,
+    RotatedDomain,
+    RotateResult,
+    StoredExample,
+)
+from mcai.store.base import Change, CopyFacts, Key, NewRow, Rejection, RotationPolicy
+from mcai.store.duck import copying, effects, history, read, rotation, write
+from mcai.store.duck.connection import one
+from mcai.store.duck.effects import KeptAnswer
+from mcai.store.duck.engine import Engine
+from mcai.store.duck.transaction import Transaction, stored_answer
 
 T = TypeVar("T")
 
@@ -31,79 +42,27 @@ KEYS_KEPT_DAYS = 7
 
 
 class DuckCatalog:
-    """The truth, in one DuckDB file; see `store.base.Catalog`."""
+    """See `store.base.Catalog`. What needs the file itself (the journal, repair, compaction) talks to `engine`."""
 
-    def __init__(self, path: Path | None, emotions: Sequence[Emotion] = (), temp_dir: Path | None = None) -> None:
-        """Open the catalog; the emotions are stored when it has none yet.
+    def __init__(self, engine: Engine, emotions: Sequence[Emotion] = ()) -> None:
+        """Take over an open engine; the emotions are stored when the catalog has none yet."""
+        self.engine = engine
+        with engine.exclusive() as cursor:
+            write.fill_emotions(cursor, emotions)
+            write.forget_keys(cursor, KEYS_KEPT_DAYS)
 
-        Args:
-            path: the file, or None for one in memory.
-            emotions: the catalog that ships.
-            temp_dir: where DuckDB may spill.
-        """
-        self._connection = connect(path, temp_dir)
-        self._write_lock = threading.Lock()
-        with engine_errors():
-            self._load_state()
-            write.fill_emotions(self._connection, emotions)
-            write.forget_keys(self._connection, KEYS_KEPT_DAYS)
-
-    def _load_state(self) -> None:
-        cursor = self._connection.cursor()
-        head = one(cursor, "SELECT epoch, last_id FROM epochs ORDER BY epoch DESC LIMIT 1") or (0, 0)
-        # Names first: a reader that sees the new epoch must find the names of its datasets.
-        self._names: dict[int, str] = dict(cursor.execute("SELECT id, domain FROM datasets").fetchall())
-        self._last_id: int = head[1]
-        self._epoch: int = head[0]
+    @classmethod
+    def open(cls, path: Path | None, emotions: Sequence[Emotion] = ()) -> DuckCatalog:
+        """Open a catalog without a journal: None for one in memory."""
+        return cls(Engine(path), emotions)
 
     @property
     def epoch(self) -> int:
-        return self._epoch
+        return self.engine.epoch
 
-    @contextmanager
-    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with engine_errors():
-            cursor = self._connection.cursor()
-            try:
-                yield cursor
-            finally:
-                cursor.close()
-
-    @contextmanager
-    def _writing(self) -> Iterator[write.Transaction]:
-        """One transaction, one epoch at most; on any failure nothing of it stays."""
-        with self._write_lock, engine_errors():
-            cursor = self._connection.cursor()
-            cursor.execute("BEGIN TRANSACTION")
-            transaction = write.Transaction(cursor, self._epoch + 1, self._last_id, dict(self._names), times.now())
-            try:
-                yield transaction
-                transaction.finish()
-                cursor.execute("COMMIT")
-            except BaseException:
-                self._abandon(cursor)
-                raise
-            finally:
-                cursor.close()
-            self._names = transaction.names  # before the epoch, as in `_load_state`
-            self._last_id = transaction.last_id
-            self._epoch = transaction.epoch if transaction.changed else self._epoch
-
-    def _abandon(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        try:
-            cursor.execute("ROLLBACK")
-        except duckdb.Error:
-            # A commit can be durable and still report an error (a failed checkpoint after it): look what is there.
-            self._load_state()
-
-    def _replay(self, transaction: write.Transaction, key: Key | None, answer: type[T]) -> T | None:
-        stored = transaction.stored_answer(key) if key else None
-        if not key or stored is None:
-            return None
-        body_hash, packed = stored
-        if body_hash != key.body_hash:
-            raise IdempotencyConflictError(f"the idempotency key {key.name!r} was used before with another body")
-        return msgspec.json.decode(zlib.decompress(packed), type=answer)
+    @property
+    def timeline(self) -> str:
+        return self.engine.timeline
 
     def add(
         self,
@@ -113,27 +72,26 @@ class DuckCatalog:
         containers: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
         dry_run: bool = False,
     ) -> AddResult:
-        """Store a batch in one epoch; see `Catalog.add`."""
-        with self._writing() as transaction:
-            if not dry_run and (replayed := self._replay(transaction, key, AddResult)):
-                return replayed
+        with self.engine.writing("add") as transaction:
+            if not dry_run and (given := _answered(transaction, key, AddResult)):
+                return given
             items, fresh = _place(rows, transaction)
             if not dry_run:
-                transaction.insert(fresh)
-                transaction.merge_metadata(containers or {})
+                values = [effects.values_of(at, transaction.dataset_id(row.domain), row) for at, row in fresh]
+                transaction.insert("examples", values)
+                write.merge_metadata(transaction, containers or {})
+                transaction.entry.op = "add" if fresh else "describe"
             count = {"imported": 0, "duplicate": 0, "rejected": 0}
             for item in items:
                 count[item.status] += 1
-            epoch = transaction.epoch if transaction.changed else self._epoch
-            result = AddResult(epoch=epoch, results=items, **count)
-            if key and not dry_run:
-                transaction.store_answer(key, result)
+            result = AddResult(epoch=self._made(transaction), results=items, **count)
+            if not dry_run:
+                _keep_answer(transaction, key, result)
             return result
 
     def edit(self, example_id: int, change: Callable[[StoredExample], NewRow]) -> StoredExample:
-        """Replace the live version of one example; see `Catalog.edit`."""
-        with self._writing() as transaction:
-            old = read.get(transaction.cursor, transaction.names, example_id, self._epoch)
+        with self.engine.writing("edit") as transaction:
+            old = read.get(transaction.cursor, transaction.names, example_id, self.epoch)
             if old is None or old.archived:
                 state = "is archived" if old else "does not exist"
                 hint = "Restore it first: mcai archive restore" if old else "See: mcai query"
@@ -141,99 +99,187 @@ class DuckCatalog:
             row = change(old)
             if _is_already(old, row):
                 return old
-            holder = transaction.holders([row]).get(0)
+            holder = write.holders(transaction.cursor, [row]).get(0)
             if holder and holder[0] != example_id:
                 raise ConflictError(
                     f"example {holder[0]} already has this domain, content and response",
                     hint=f"Look at it (mcai get {holder[0]}) and delete one of the two.",
                 )
-            transaction.remove([example_id])
-            transaction.insert([(example_id, row)])
-        with self._reading() as cursor:
-            edited = read.get(cursor, self._names, example_id, transaction.epoch)
-        if edited is None:
-            raise NotFoundError(f"example {example_id} was deleted meanwhile")
-        return edited
+            transaction.end("examples", [example_id])
+            values = effects.values_of(example_id, transaction.dataset_id(row.domain), row)
+            transaction.insert("examples", [values])
+            edited = read.get(transaction.cursor, transaction.names, example_id, transaction.epoch)
+            assert edited is not None, "the version that this transaction made"
+            return edited
 
     def delete(self, ids: Sequence[int], *, key: Key | None = None) -> DeleteResult:
-        """Delete examples, archived ones too."""
-        with self._writing() as transaction:
-            if replayed := self._replay(transaction, key, DeleteResult):
-                return replayed
-            gone = transaction.remove(ids)
+        with self.engine.writing("delete") as transaction:
+            if given := _answered(transaction, key, DeleteResult):
+                return given
+            gone = _end_everywhere(transaction, ids)
             missing = [each for each in dict.fromkeys(ids) if each not in gone]
-            epoch = transaction.epoch if transaction.changed else self._epoch
-            result = DeleteResult(epoch=epoch, deleted=len(gone), missing=missing)
-            if key:
-                transaction.store_answer(key, result)
+            result = DeleteResult(epoch=self._made(transaction), deleted=len(gone), missing=missing)
+            _keep_answer(transaction, key, result)
             return result
 
-    def get(self, example_id: int) -> StoredExample | None:
-        # The epoch first: the names that are read after it hold every domain that it knows.
-        epoch = self._epoch
-        with self._reading() as cursor:
-            return read.get(cursor, self._names, example_id, epoch)
+    def drop_dataset(self, domain: str, *, dry_run: bool = False) -> RollbackResult:
+        with self.engine.writing("drop", dry_run=dry_run) as transaction:
+            dataset_id = self._dataset_id(domain)
+            cursor = transaction.cursor
+            ids = [each for table in history.STATE for each in history.live_ids(cursor, table, dataset_id)]
+            gone = _end_everywhere(transaction, ids)
+            return RollbackResult(dry_run, self._made(transaction, dry_run), restored=0, removed=len(gone))
+
+    def rollback(self, epoch: int, domain: str | None, *, dry_run: bool = False) -> RollbackResult:
+        with self.engine.writing("rollback", dry_run=dry_run) as transaction:
+            history.check_epoch(transaction.cursor, epoch, self.epoch)
+            dataset_id = self._dataset_id(domain) if domain is not None else None
+            done = history.roll_back(transaction, epoch, dataset_id)
+            made = self._made(transaction, dry_run)
+            return RollbackResult(dry_run, made, done.restored, done.removed, done.forgotten)
+
+    def rotate(self, policy: RotationPolicy, *, dry_run: bool = False) -> RotateResult:
+        with self.engine.writing("rotate", dry_run=dry_run) as transaction:
+            now = transaction.at
+            taken = rotation.candidates(transaction.cursor, policy, now)
+            versions = [version for _, each in taken.values() for version in each]
+            moved = rotation.move(transaction, "examples", "examples_archive", versions)
+            domains = [
+                RotatedDomain(transaction.names[dataset_id], before, len(each), before - len(each))
+                for dataset_id, (before, each) in taken.items()
+            ]
+            domains.sort(key=lambda each: each.domain)
+            return RotateResult(dry_run, self._made(transaction, dry_run), domains, moved)
+
+    def restore_archived(self, ids: Sequence[int] | None, filters: Filters) -> ArchiveRestoreResult:
+        with self.engine.writing("restore") as transaction:
+            versions = rotation.archived(transaction.cursor, ids, filters, self._dataset_ids(filters))
+            restored = rotation.move(transaction, "examples_archive", "examples", versions)
+            return ArchiveRestoreResult(self._made(transaction), restored)
+
+    def forget(self, ids: Sequence[int]) -> tuple[int, int]:
+        with self.engine.writing("forget") as transaction:
+            forgotten = transaction.forget(ids)
+            return self._made(transaction), forgotten
+
+    def _made(self, transaction: Transaction, dry_run: bool = False) -> int:
+        """The epoch that an answer names: the one that is being made, or the present one when nothing changes."""
+        return transaction.epoch if transaction.changed and not dry_run else self.epoch
+
+    def _dataset_id(self, domain: str) -> int:
+        for dataset_id, name in self.engine.names.items():
+            if name == domain:
+                return dataset_id
+        raise NotFoundError(f"there is no dataset {domain[:80]!r}", hint="See: mcai datasets")
 
     def _dataset_ids(self, filters: Filters) -> list[int] | None:
         return self.dataset_ids(filters.domains) if filters.domains else None
 
-    def page(self, filters: Filters, *, after_id: int, limit: int, epoch: int) -> list[Example]:
-        with self._reading() as cursor:
+    def dataset_ids(self, domains: Sequence[str]) -> list[int]:
+        wanted = set(domains)
+        return [dataset_id for dataset_id, domain in self.engine.names.items() if domain in wanted]
+
+    def log(self, domain: str | None, *, before: int, limit: int) -> list[EpochEntry]:
+        dataset_id = self._dataset_id(domain) if domain is not None else None
+        with self.engine.reading() as cursor:
+            return history.log(cursor, self.engine.names, dataset_id, before, limit)
+
+    def diff(self, from_epoch: int, to_epoch: int, domain: str | None) -> EpochDiff:
+        dataset_id = self._dataset_id(domain) if domain is not None else None
+        with self.engine.reading() as cursor:
+            for each in (from_epoch, to_epoch):
+                history.check_epoch(cursor, each, self.epoch)
+            domains = history.diff(cursor, self.engine.names, from_epoch, to_epoch, dataset_id)
+            return EpochDiff(from_epoch, to_epoch, domains)
+
+    def get(self, example_id: int) -> StoredExample | None:
+        # The epoch first: the names that are read after it hold every domain that it knows.
+        epoch = self.epoch
+        with self.engine.reading() as cursor:
+            return read.get(cursor, self.engine.names, example_id, epoch)
+
+    def page(self, filters: Filters, *, after_id: int, limit: int, epoch: int, archived: bool = False) -> list[Example]:
+        with self.engine.reading() as cursor:
             return read.page(
                 cursor,
-                self._names,
+                self.engine.names,
                 filters,
                 self._dataset_ids(filters),
                 after_id=after_id,
-                last_id=self._last_id,
+                last_id=self.engine.last_id,
                 limit=limit,
                 epoch=epoch,
+                table="examples_archive" if archived else "examples",
             )
 
     def pick(self, ids: Sequence[int], filters: Filters, *, epoch: int) -> dict[int, Example]:
-        with self._reading() as cursor:
-            return read.pick(cursor, self._names, ids, filters, self._dataset_ids(filters), epoch=epoch)
+        with self.engine.reading() as cursor:
+            return read.pick(cursor, self.engine.names, ids, filters, self._dataset_ids(filters), epoch=epoch)
+
+    def ids_matching(self, filters: Filters) -> list[int]:
+        with self.engine.reading() as cursor:
+            return read.ids_matching(cursor, filters, self._dataset_ids(filters))
 
     def datasets(self) -> list[Dataset]:
-        with self._reading() as cursor:
-            return read.datasets(cursor, self._epoch)
-
-    def dataset_ids(self, domains: Sequence[str]) -> list[int]:
-        wanted = set(domains)
-        return [dataset_id for dataset_id, domain in self._names.items() if domain in wanted]
+        with self.engine.reading() as cursor:
+            return read.datasets(cursor, self.epoch)
 
     def count(self) -> int:
-        with self._reading() as cursor:
+        with self.engine.reading() as cursor:
             row = one(cursor, "SELECT count(*) FROM examples WHERE d_epoch IS NULL")
             return int(row[0]) if row else 0
 
     def count_matching(self, filters: Filters, *, epoch: int) -> int:
-        with self._reading() as cursor:
+        with self.engine.reading() as cursor:
             return read.count_matching(cursor, filters, self._dataset_ids(filters), epoch)
 
     def changes(self, since: int, limit_rows: int) -> Change:
-        with self._reading() as cursor:
-            return read.changes(cursor, since, limit_rows)
+        with self.engine.reading() as cursor:
+            return read.changes(cursor, self.engine.names, since, limit_rows)
 
     def committed_at(self, epoch: int) -> datetime | None:
-        with self._reading() as cursor:
+        with self.engine.reading() as cursor:
             return read.committed_at(cursor, epoch)
 
     def pending(self, since: int) -> int:
-        with self._reading() as cursor:
+        with self.engine.reading() as cursor:
             return read.pending(cursor, since)
 
     def note_indexed(self, model: str, dim: int, epoch: int) -> None:
-        with self._write_lock, self._reading() as cursor:
+        with self.engine.exclusive() as cursor:
             write.note_indexed(cursor, model, dim, epoch, times.now())
 
     def emotions(self) -> list[Emotion]:
-        with self._reading() as cursor:
+        with self.engine.reading() as cursor:
             return read.emotions(cursor)
 
+    def copy_to(self, path: Path) -> CopyFacts:
+        with self.engine.reading() as cursor:
+            return copying.copy_to(cursor, path)
+
     def close(self) -> None:
-        with self._write_lock, engine_errors():
-            self._connection.close()
+        self.engine.close()
+
+
+def _answered(transaction: Transaction, key: Key | None, answer: type[T]) -> T | None:
+    """Return the answer that an earlier request with this key got."""
+    stored = stored_answer(transaction.cursor, key.name) if key else None
+    if not key or stored is None:
+        return None
+    body_hash, packed = stored
+    if body_hash != key.body_hash:
+        raise IdempotencyConflictError(f"the idempotency key {key.name!r} was used before with another body")
+    return msgspec.json.decode(zlib.decompress(packed), type=answer)
+
+
+def _keep_answer(transaction: Transaction, key: Key | None, answer: msgspec.Struct) -> None:
+    if key:
+        packed = zlib.compress(msgspec.json.encode(answer), 1)
+        transaction.keep_answer(KeptAnswer(key.name, key.body_hash, packed))
+
+
+def _end_everywhere(transaction: Transaction, ids: Sequence[int]) -> set[int]:
+    return transaction.end("examples", ids) | transaction.end("examples_archive", ids)
 
 
 def _is_already(stored: StoredExample, row: NewRow) -> bool:
@@ -249,15 +295,15 @@ def _is_already(stored: StoredExample, row: NewRow) -> bool:
 
 
 def _place(
-    rows: Sequence[NewRow | Rejection], transaction: write.Transaction
+    rows: Sequence[NewRow | Rejection], transaction: Transaction
 ) -> tuple[list[AddedItem], list[tuple[int, NewRow]]]:
     """Say of each record what becomes of it: ids are given out here, in the order of the batch."""
     checked = [row for row in rows if isinstance(row, NewRow)]
-    held = {checked[at].identity: holder for at, holder in transaction.holders(checked).items()}
+    held = {checked[at].identity: holder for at, holder in write.holders(transaction.cursor, checked).items()}
     first_in_batch: dict[bytes, int] = {}
     items: list[AddedItem] = []
     fresh: list[tuple[int, NewRow]] = []
-    next_id = transaction.last_id + 1
+    next_id = transaction.entry.last_id + 1
     for index, row in enumerate(rows):
         if isinstance(row, Rejection):
             items.append(AddedItem(index=index, status="rejected", reason=row.reason))

@@ -6,17 +6,29 @@ descriptor of the file drops DuckDB's lock on it.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
-from mcai.errors import FatalStoreError, SchemaVersionError, StoreError, StoreFullError, StoreUnavailableError
+from mcai import failpoints
+from mcai.errors import (
+    CatalogDamagedError,
+    DamagedError,
+    FatalStoreError,
+    SchemaVersionError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 
-SCHEMA_VERSION = 1
+T = TypeVar("T")
+
+SCHEMA_VERSION = 2
 MIGRATIONS_DIR = Path(__file__).parent.parent / "migrations"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     # DuckDB would fetch missing extensions from the network.
@@ -29,6 +41,9 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "threads": 2,
     "max_temp_directory_size": "4GB",
 }
+_numbers = itertools.count(1)
+_LOCKED = re.compile(r"could not set lock|conflicting lock", re.IGNORECASE)
+_DAMAGED = re.compile(r"corrupt|checksum", re.IGNORECASE)
 _FULL = re.compile(r"no space left|disk quota|file too large|could not write", re.IGNORECASE)
 
 
@@ -38,6 +53,7 @@ def engine_errors() -> Iterator[None]:
 
     Raises:
         StoreFullError: the disk is full; the transaction did not happen.
+        CatalogDamagedError: a block of the file is not what was written.
         FatalStoreError: the engine is invalidated; only a new process can go on.
         StoreError: anything else. The message has no values in it, DuckDB's own may.
     """
@@ -48,6 +64,8 @@ def engine_errors() -> Iterator[None]:
             raise FatalStoreError("there is no room left on the disk of the data folder") from error
         raise FatalStoreError() from error
     except (duckdb.IOException, duckdb.TransactionException, duckdb.OutOfMemoryException) as error:
+        if _DAMAGED.search(str(error)):
+            raise CatalogDamagedError() from error
         if _FULL.search(str(error)):
             raise StoreFullError() from error
         raise StoreError(f"the catalog failed: {type(error).__name__}") from error
@@ -64,7 +82,8 @@ def connect(path: Path | None, temp_dir: Path | None = None) -> duckdb.DuckDBPyC
 
     Raises:
         SchemaVersionError: the file is newer than this mcai.
-        StoreUnavailableError: another process has it, or it is damaged.
+        StoreUnavailableError: another process has it.
+        DamagedError: it, or its write-ahead log, cannot be read.
     """
     config = dict(_CONFIG)
     if temp_dir is not None:
@@ -75,15 +94,24 @@ def connect(path: Path | None, temp_dir: Path | None = None) -> duckdb.DuckDBPyC
         first_line = str(error).split("\n", 1)[0]
         if _FULL.search(first_line):
             raise StoreFullError() from error
-        raise StoreUnavailableError(f"{path} cannot be opened: {first_line}") from error
-    with engine_errors():
-        connection.execute("SET GLOBAL TimeZone = 'UTC'")
-        _migrate(connection)
+        if _LOCKED.search(first_line):
+            raise StoreUnavailableError(f"{path} is open in another process: {first_line}") from error
+        raise DamagedError(f"{path} cannot be opened: {first_line}") from error
+    try:
+        with engine_errors():
+            connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            _migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
-    """Run the steps that this file has not seen, each in one transaction and followed by a checkpoint."""
+def _migrate(connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
+    """Run the steps that this file has not seen, each in one transaction and followed by a checkpoint.
+
+    Before each step that changes what is there, the whole catalog is copied beside itself.
+    """
     have = _schema_version(connection)
     if have > SCHEMA_VERSION:
         raise SchemaVersionError(f"the data folder has schema {have}, this mcai knows up to {SCHEMA_VERSION}")
@@ -91,6 +119,9 @@ def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
         number = int(step.name.split("_", 1)[0])
         if number <= have:
             continue
+        if path is not None and have:
+            _copy_before(connection, path.with_name(f"{path.stem}.before-{number}.duckdb"))
+        failpoints.hit("migrate.step")
         connection.execute("BEGIN TRANSACTION")
         connection.execute(step.read_text("utf-8"))
         connection.execute("DELETE FROM meta WHERE key = 'schema_version'")
@@ -98,6 +129,38 @@ def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("COMMIT")
         # DDL in the write-ahead log is where replay bugs were; a checkpoint keeps it out of there.
         connection.execute("CHECKPOINT")
+
+
+def _copy_before(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Copy the catalog, unless an earlier attempt at the same step left a whole copy."""
+    if path.exists():
+        return
+    unfinished = path.with_suffix(".part")
+    for left_over in (unfinished, Path(f"{unfinished}.wal")):
+        left_over.unlink(missing_ok=True)
+    copy_database(connection, unfinished, lambda copy: None)
+    unfinished.rename(path)
+
+
+def copy_database(cursor: duckdb.DuckDBPyConnection, path: Path, then: Callable[[str], T]) -> T:
+    """Write everything in this database, as it is now, into a new file, which is whole and closed afterwards.
+
+    Args:
+        cursor: others may read and write meanwhile.
+        path: does not exist yet.
+        then: called with the copy's name while it is attached.
+    """
+    copy = f"copy_{next(_numbers)}"
+    row = one(cursor, "SELECT current_database()")
+    assert row is not None
+    # ATTACH takes no parameters.
+    cursor.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS {copy}")
+    try:
+        cursor.execute(f'COPY FROM DATABASE "{row[0]}" TO {copy}')
+        cursor.execute(f"CHECKPOINT {copy}")
+        return then(copy)
+    finally:
+        cursor.execute(f"DETACH {copy}")
 
 
 def _schema_version(connection: duckdb.DuckDBPyConnection) -> int:

@@ -10,9 +10,11 @@ import duckdb
 import msgspec
 
 from mcai import times
+from mcai.filters import Filters
 from mcai.records import Dataset, Emotion, Example, StoredExample
-from mcai.store.base import Change, Filters
+from mcai.store.base import Change
 from mcai.store.duck.connection import one
+from mcai.store.duck.effects import Table
 from mcai.store.duck.where import LIVE_AT, predicate
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = "id, dataset_id, content, response, emotion, frequency_hz, created_at, source, metadata"
 _INDEX_COLUMNS = (
-    "id, dataset_id, content, response, emotion, frequency_hz, range_lo_hz, range_hi_hz, created_at, source, c_epoch"
+    "id, dataset_id, content, response, emotion, frequency_hz, range_lo_hz, range_hi_hz, created_at, source, "
+    "metadata, c_epoch"
 )
 CHANGE_BYTES = 32 << 20
 """Epochs are followed together up to this much text, so that the memory of a step has a bound."""
@@ -55,10 +58,11 @@ def page(
     last_id: int,
     limit: int,
     epoch: int,
+    table: Table = "examples",
 ) -> list[Example]:
     """Return matching rows in id order; looks at growing windows of ids, so depth costs nothing."""
     condition, values = predicate(filters, dataset_ids)
-    sql = f"SELECT {_COLUMNS} FROM examples WHERE id > ? AND id <= ? AND {LIVE_AT}{condition} ORDER BY id LIMIT ?"
+    sql = f"SELECT {_COLUMNS} FROM {table} WHERE id > ? AND id <= ? AND {LIVE_AT}{condition} ORDER BY id LIMIT ?"
     found: list[Example] = []
     window = limit * _FIRST_WINDOW
     while len(found) < limit and after_id < last_id:
@@ -106,6 +110,7 @@ def datasets(cursor: duckdb.DuckDBPyConnection, epoch: int) -> list[Dataset]:
         FROM datasets d
         LEFT JOIN (SELECT dataset_id, count(*) AS live FROM examples WHERE {LIVE_AT} GROUP BY dataset_id) n
           ON n.dataset_id = d.id
+        WHERE n.live > 0 OR d.id IN (SELECT dataset_id FROM examples_archive WHERE {LIVE_AT})
         ORDER BY d.domain
     """
     return [
@@ -119,7 +124,7 @@ def datasets(cursor: duckdb.DuckDBPyConnection, epoch: int) -> list[Dataset]:
             metadata=msgspec.json.decode(metadata),
         )
         for dataset_id, domain, live, version, created_at, updated_at, metadata in cursor.execute(
-            sql, [epoch, epoch]
+            sql, [epoch] * 4
         ).fetchall()
     ]
 
@@ -142,7 +147,14 @@ def count_matching(
     return int(row[0]) if row else 0
 
 
-def changes(cursor: duckdb.DuckDBPyConnection, since: int, limit_rows: int) -> Change:
+def ids_matching(cursor: duckdb.DuckDBPyConnection, filters: Filters, dataset_ids: Sequence[int] | None) -> list[int]:
+    """Return the ids of which any version matches, live, archived or past."""
+    condition, values = predicate(filters, dataset_ids)
+    parts = [f"SELECT id FROM {table} WHERE true{condition}" for table in ("examples", "examples_archive")]
+    return [row[0] for row in cursor.execute(f"{' UNION '.join(parts)} ORDER BY id", [*values, *values]).fetchall()]
+
+
+def changes(cursor: duckdb.DuckDBPyConnection, names: Mapping[int, str], since: int, limit_rows: int) -> Change:
     """Return whole epochs after ``since``, as many as fit into ``limit_rows`` (at least one)."""
     upto, rows, size_bytes = since, 0, 0
     listed = "SELECT epoch, added + removed, bytes FROM epochs WHERE epoch > ? ORDER BY epoch LIMIT 10000"
@@ -150,11 +162,14 @@ def changes(cursor: duckdb.DuckDBPyConnection, since: int, limit_rows: int) -> C
         if upto > since and (rows + epoch_rows > limit_rows or size_bytes + epoch_bytes > CHANGE_BYTES):
             break
         upto, rows, size_bytes = epoch, rows + epoch_rows, size_bytes + epoch_bytes
-    gone = "SELECT DISTINCT id FROM examples WHERE c_epoch <= ? AND d_epoch > ? AND d_epoch <= ?"
-    gone_ids = [row[0] for row in cursor.execute(gone, [since, since, upto]).fetchall()]
+    gone = (
+        "SELECT id FROM examples WHERE c_epoch <= ? AND d_epoch > ? AND d_epoch <= ? "
+        "UNION SELECT id FROM forgotten WHERE forgot_epoch > ? AND forgot_epoch <= ?"
+    )
+    gone_ids = [row[0] for row in cursor.execute(gone, [since, since, upto, since, upto]).fetchall()]
     live = f"SELECT {_INDEX_COLUMNS} FROM examples WHERE c_epoch > ? AND {LIVE_AT} ORDER BY id"
     table: pa.Table = cursor.sql(live, params=[since, upto, upto]).to_arrow_table()
-    return Change(since, upto, committed_at(cursor, upto), gone_ids, table)
+    return Change(since, upto, committed_at(cursor, upto), gone_ids, table, dict(names))
 
 
 def committed_at(cursor: duckdb.DuckDBPyConnection, epoch: int) -> datetime | None:

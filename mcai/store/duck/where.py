@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mcai.store.base import Filters
+from mcai.filters import Filters
 
 Predicate = tuple[str, list[Any]]
 

@@ -1,4 +1,4 @@
-"""Filters and cursors as text: what a request says, turned into what the store is asked."""
+"""Which rows are asked for: filters and cursors, and how a request spells them. One reading for store and snapshot."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import binascii
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 
@@ -15,9 +16,34 @@ from mcai import times
 from mcai.errors import InvalidCursorError, InvalidRequestError
 from mcai.identity import clean_name
 from mcai.records import MAX_LIMIT
-from mcai.store.base import Filters
 
 MAX_ID = (1 << 63) - 1
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which rows are asked for; the empty one asks for all. A row without the value never matches."""
+
+    domains: tuple[str, ...] = ()
+    """Exact names; any of them."""
+    emotion: str | None = None
+    """Compared without case."""
+    frequency_hz: tuple[float, float] | None = None
+    """Inclusive; a ``frequency_range`` in the row's metadata matches by overlap."""
+    since: datetime | None = None
+    """UTC, inclusive."""
+    until: datetime | None = None
+    """UTC, exclusive."""
+    source: str | None = None
+    """A path prefix, by whole components."""
+
+    def __bool__(self) -> bool:
+        return self != Filters()
+
+    @property
+    def only_domains(self) -> bool:
+        """Whether nothing but domains is asked for, if anything is."""
+        return self == Filters(domains=self.domains)
 
 
 def parse_filters(
@@ -34,6 +60,8 @@ def parse_filters(
     Raises:
         InvalidRequestError: naming the filter that cannot be read.
     """
+    if source is not None and not source.strip():
+        raise InvalidRequestError("source is blank", hint="It takes a path, or a part of one from its beginning.")
     return Filters(
         domains=tuple(sorted({clean_name(name) for name in domain})),
         emotion=clean_name(emotion) if emotion is not None else None,

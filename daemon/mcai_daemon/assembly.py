@@ -1,0 +1,113 @@
+"""Puts a daemon together: every part once, in the order in which they need each other."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import shutil
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from mcai.dataset.indexer import Indexer
+from mcai.dataset.knowledge import Knowledge
+from mcai.dataset.publisher import Publisher
+from mcai.embed import Embedder
+from mcai.errors import FatalStoreError
+from mcai.paths import Home
+from mcai.settings import Settings
+from mcai.snapshot.manifest import POINTER_NAME
+from mcai.snapshot.store import SnapshotStore
+from mcai.store import probe
+from mcai.store.base import SearchIndex
+from mcai.store.duck import verify
+from mcai.store.duck.recovery import Opened
+from mcai.store.sandbox.copy import write_copy
+from mcai.store.sandbox.host import Sandbox
+from mcai.upkeep.service import Upkeep
+from mcai_daemon.services import EngineFailure, Services
+
+log = structlog.get_logger("server")
+
+VERIFY_AFTER_S = 30.0
+"""The whole catalog is read once after each start: a damaged block is found before somebody asks for it."""
+
+
+class Parts:
+    """What serves a home, and what runs beside the requests."""
+
+    def __init__(self, home: Home, settings: Settings, opened: Opened, embedder: Embedder, *, unclean: bool) -> None:
+        """Make all parts; none of them does anything yet.
+
+        Args:
+            home: owned by this process.
+            settings: in force until the daemon ends.
+            opened: the catalog.
+            embedder: of the settings' model.
+            unclean: the last daemon did not end in order: derived files are looked at before they are trusted.
+        """
+        self.catalog = opened.catalog
+        self._home = home
+        self._embedder = embedder
+        self._unclean = unclean
+        _empty(home.temp_dir)
+        failure = EngineFailure()
+        self.publisher = Publisher(self.catalog, embedder, self._open_snapshot, failure.report)
+        self._indexer = Indexer(self.catalog, embedder, self.publisher.vectors_of, self._open_index, failure.report)
+        wait_s = settings.number("search.wait_s")
+        knowledge = Knowledge(self.catalog, self.publisher, self._indexer, embedder, wait_s)
+        self._upkeep = Upkeep(home, self.catalog, settings, knowledge, needs_base=opened.needs_base)
+        sandbox = Sandbox(home.temp_dir, self._copy_for_queries, lambda: self.catalog.epoch)
+        self.services = Services(home, settings, knowledge, self._upkeep, sandbox, failure, opened.recovery)
+
+    def background(self) -> list[Coroutine[Any, Any, None]]:
+        """Return what runs beside the requests until it is cancelled."""
+        return [self.publisher.run(), self._indexer.run(), self._upkeep.run(), self._verify()]
+
+    def close(self) -> None:
+        """Let go of everything but the catalog."""
+        self.services.sandbox.close()
+        self.publisher.close()
+
+    def _copy_for_queries(self, path: Path) -> int:
+        with self.catalog.engine.reading() as cursor:
+            return write_copy(cursor, path)
+
+    def _open_snapshot(self, anew: bool) -> SnapshotStore:
+        engine, embedder = self.catalog.engine, self._embedder
+        folder, timeline = self._home.snapshot_dir, engine.timeline
+        if anew:
+            (folder / POINTER_NAME).unlink(missing_ok=True)
+        store = SnapshotStore.open(folder, model=embedder.model, dim=embedder.dim, timeline=timeline)
+        if store.published_epoch > engine.epoch:
+            log.warning("the snapshot is ahead of the catalog: making it anew", epoch=store.published_epoch)
+            store.close()
+            return self._open_snapshot(anew=True)
+        return store
+
+    async def _open_index(self) -> SearchIndex:
+        if self._unclean:
+            # A damaged file of Lance can end the whole process: a child looks first.
+            await asyncio.to_thread(probe.look, self._home.vectors_dir, self._embedder.model)
+            self._unclean = False
+        # Importing Lance takes seconds: in a thread, so that pages are served meanwhile.
+        lance = await asyncio.to_thread(importlib.import_module, "mcai.store.lance")
+        index: SearchIndex = await lance.LanceIndex.open(
+            self._home.vectors_dir, self._embedder.model, self._embedder.dim, self.catalog.committed_at
+        )
+        return index
+
+    async def _verify(self) -> None:
+        await asyncio.sleep(VERIFY_AFTER_S)
+        try:
+            await asyncio.to_thread(verify.read_everything, self.catalog)
+        except FatalStoreError as error:
+            self.services.failure.report(error)
+
+
+def _empty(folder: Path) -> None:
+    """Remove what an earlier daemon left in its folder for temporary files."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, exist_ok=True)

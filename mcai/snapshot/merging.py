@@ -1,0 +1,94 @@
+"""Which segments are worth merging, and a merge that goes on step by step while others write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mcai.snapshot.layer import Layer, layer_of
+from mcai.snapshot.manifest import SegmentFacts
+from mcai.snapshot.segment import map_segment
+
+FAN = 4
+"""So many segments of like size become one: a row is written about log(rows, FAN) times, and few segments remain."""
+SMALL_ROWS = 1_024
+"""Segments up to this size are all alike: writing them costs the same, as almost nothing."""
+HOLLOW_SHARE = 0.25
+"""Share of hidden rows from which on a segment is written anew without them."""
+STEP_S = 0.1
+"""How long one step may take: other writers wait for it."""
+
+
+def choose(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers that are worth merging into one now; none when all is well."""
+    tiers: dict[int, list[Layer]] = {}
+    for layer in layers:
+        tiers.setdefault(_tier(layer.rows), []).append(layer)
+    for _, alike in sorted(tiers.items()):
+        if len(alike) >= FAN:
+            return alike
+    hollow = [layer for layer in layers if len(layer.hidden) >= HOLLOW_SHARE * layer.segment.rows]
+    return hollow[:1]
+
+
+def _tier(rows: int) -> int:
+    tier = 0
+    while rows > SMALL_ROWS:
+        rows //= FAN
+        tier += 1
+    return tier
+
+
+class Merge:
+    """Some layers on their way into one segment."""
+
+    def __init__(self, folder: Path, name: str, sources: Sequence[Layer]) -> None:
+        """Begin; nothing is written before the first step.
+
+        Args:
+            folder: of the snapshot.
+            name: of the new segment.
+            sources: as they are now; what is hidden later is hidden in the result.
+        """
+        self.name = name
+        self._sources = sources
+        self._folder = folder
+        from mcai.snapshot.writer import write_segment  # it imports pyarrow, which reading does without
+
+        self._steps = write_segment(folder, name, sources)
+        self._facts: SegmentFacts | None = None
+
+    def step(self, budget_s: float = STEP_S) -> bool:
+        """Go on for a while; return whether it is done.
+
+        Raises:
+            OSError: the disk is full, for example.
+        """
+        deadline = time.monotonic() + budget_s
+        try:
+            while time.monotonic() < deadline:
+                next(self._steps)
+        except StopIteration as done:
+            self._facts = done.value
+            return True
+        return False
+
+    def stop(self) -> None:
+        """Let go of the files, finished or not."""
+        self._steps.close()
+
+    def result(self, layers: Sequence[Layer]) -> list[Layer]:
+        """Return the present layers with the sources replaced by what was made of them, less what was hidden since."""
+        now = {layer.segment.name: layer for layer in layers}
+        gone = []
+        for source in self._sources:
+            present = now.pop(source.segment.name, None)
+            hidden = present.hidden if present else np.arange(source.segment.rows)
+            gone.append(source.segment.ids[np.setdiff1d(hidden, source.hidden)])
+        others = list(now.values())
+        if self._facts is None:
+            return others
+        return [*others, layer_of(map_segment(self._folder, self._facts)).hide(np.sort(np.concatenate(gone)))]

@@ -1,0 +1,305 @@
+"""`open_snapshot()`: pages and nearest rows for any process, from the mapped files, with no daemon and no copy.
+
+A snapshot is pinned to the epoch that it was opened at. Where the files cannot be mapped, or are damaged, a read goes
+to the daemon over the socket instead, and is counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar, Unpack
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from mcai.errors import (
+    DaemonError,
+    IndexUnavailableError,
+    InvalidRequestError,
+    McaiError,
+    NotFoundError,
+    SnapshotDamagedError,
+    SnapshotError,
+    StaleSnapshot,
+)
+from mcai.filters import MAX_ID, check_limit, make_cursor, parse_filters, read_cursor
+from mcai.paths import find_home
+from mcai.records import Example, Hit, Page, SearchResult
+from mcai.snapshot.generation import open_current
+from mcai.snapshot.view import ALL, Slice, View
+from mcai.wire import Request, decode
+from mcai.wire.calls.parameters import Filtering, filters, whole_number
+
+if TYPE_CHECKING:
+    from mcai.client import Client
+    from mcai.embed import Embedder
+    from mcai.snapshot.segment import Segment
+
+T = TypeVar("T")
+
+log = logging.getLogger("mcai.snapshot")
+
+SCORE_DIGITS = 6
+"""As the daemon's answers have them."""
+
+_decode_page = msgspec.json.Decoder(Page).decode
+_decode_example = msgspec.json.Decoder(Example).decode
+
+
+class SnapshotPage:
+    """One page. The records are made when they are asked for."""
+
+    def __init__(self, raw: bytes, next_cursor: str | None, epoch: int) -> None:
+        self.next_cursor = next_cursor
+        """Where the next page begins; None when there is no further row."""
+        self.epoch = epoch
+        """What the page was read at."""
+        self._raw = raw
+
+    def raw(self) -> bytes:
+        """Return the page as JSON: byte for byte what ``GET /v1/examples`` answers."""
+        return self._raw
+
+    @cached_property
+    def examples(self) -> list[Example]:
+        """The rows, in id order."""
+        return _decode_page(self._raw).examples
+
+
+class Snapshot:
+    """One home at one epoch. Any number of threads may read it, and a child that was forked from this process.
+
+    >>> with open_snapshot() as snapshot:                             # doctest: +SKIP
+    ...     page = snapshot.page(domain="physics")
+    ...     print(len(page.examples), snapshot.epoch)
+    """
+
+    def __init__(self, home: str | os.PathLike[str] | None = None, min_epoch: int | None = None) -> None:
+        """Open it; see `open_snapshot`."""
+        self.fallbacks = 0
+        """Reads that went over the socket."""
+        self.error: str | None = None
+        """Why the last of them did."""
+        self._home = find_home(home)
+        self._client: Client | None = None
+        self._embedder: Embedder | None = None
+        self._view: View | None = None
+        self._epoch = 0
+        self._is_closed = False
+        self._open(0 if min_epoch is None else whole_number(min_epoch))
+
+    @property
+    def epoch(self) -> int:
+        """What this snapshot shows."""
+        return self._epoch
+
+    def page(self, limit: int = 100, cursor: str | None = None, **chosen: Unpack[Filtering]) -> SnapshotPage:
+        """Return a page of examples in id order; filters as in `mcai.Client.page`.
+
+        Args:
+            limit: 1 to 1,000.
+            cursor: the previous page's ``next_cursor``, with the same filters; a client's page will do.
+
+        Raises:
+            InvalidCursorError: the cursor was made with other filters.
+            InvalidRequestError: a filter or the limit is out of range.
+        """
+        query = filters(**chosen)
+        wanted = parse_filters(**query) if query else ALL
+        after_id = read_cursor(wanted, cursor)
+        check_limit(limit)
+
+        def mapped(view: View) -> SnapshotPage:
+            rows = view.page(wanted, after_id, limit)
+            return _page(rows, make_cursor(wanted, rows.last_id) if rows.more else None, view.epoch)
+
+        def asked(client: Client) -> SnapshotPage:
+            query_of_page = {**query, "limit": limit, "cursor": cursor, "min_epoch": self._epoch}
+            answer = client.send(Request("GET", "/v1/examples", query_of_page))
+            page = decode(answer, Page)
+            return SnapshotPage(answer.body, page.next_cursor, page.epoch)
+
+        return self._read(mapped, asked)
+
+    def get(self, example_id: int) -> Example:
+        """Return one example.
+
+        Raises:
+            NotFoundError: there is no such example, or it is archived.
+        """
+        number = whole_number(example_id, "an id")
+        unknown = NotFoundError(f"example {number} does not exist at epoch {self._epoch}", hint="See: mcai query")
+
+        def mapped(view: View) -> Example:
+            found = view.get(number) if 0 < number <= MAX_ID else None
+            if found is None:
+                raise unknown
+            return _decode_example(found)
+
+        def asked(client: Client) -> Example:
+            stored = client.get(number)
+            if stored.archived:
+                raise unknown
+            return Example(**{name: getattr(stored, name) for name in Example.__struct_fields__})
+
+        return self._read(mapped, asked)
+
+    def search(
+        self, vector_or_text: str | Sequence[float], limit: int = 10, **chosen: Unpack[Filtering]
+    ) -> SearchResult:
+        """Find the examples nearest in meaning; filters as in `page`.
+
+        Args:
+            vector_or_text: the vector of an embedding of the snapshot's own model (any sequence of floats, a NumPy
+                array too), or words, which are embedded here as the home's settings say.
+            limit: 1 to 1,000 hits.
+
+        Raises:
+            DimensionMismatchError: the vector has another length than the rows' own.
+            InvalidRequestError: a blank text, no numbers, or a filter or the limit is out of range.
+            IndexUnavailableError: the settings name another model than the snapshot's.
+        """
+        begun = time.perf_counter()
+        check_limit(limit)
+        query = filters(**chosen)
+        wanted = parse_filters(**query) if query else ALL
+
+        def mapped(view: View) -> SearchResult:
+            vector = self._vector(vector_or_text, view.model)
+            for layer in view.layers:
+                self._load_graph(layer.segment)
+            hits = _hits(view, view.nearest(vector, limit, wanted))
+            took_ms = round((time.perf_counter() - begun) * 1e3, 3)
+            return SearchResult(hits=hits, mode="semantic", epoch=view.epoch, index_epoch=view.epoch, took_ms=took_ms)
+
+        def asked(client: Client) -> SearchResult:
+            return client.search(vector_or_text, mode="semantic", limit=limit, **chosen)
+
+        return self._read(mapped, asked)
+
+    def refresh(self) -> int:
+        """Move on to the newest generation; return its epoch.
+
+        Raises:
+            NoSnapshotError: there is none any more: the home was restored, and its daemon has not published yet.
+        """
+        self._open(0)
+        return self._epoch
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._is_closed = True
+        self._view = None
+        if self._client is not None:
+            self._client.close()
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _open(self, min_epoch: int) -> None:
+        known = {layer.segment.name or "": layer.segment for layer in self._view.layers} if self._view else {}
+        view: View | None = None
+        try:
+            view = open_current(self._home.snapshot_dir, known).view
+            epoch = view.epoch
+        except (SnapshotDamagedError, OSError) as error:
+            epoch = self._over_socket(lambda client: client.status().epoch, error)
+        if epoch < min_epoch:
+            raise StaleSnapshot(f"the snapshot is at epoch {epoch}, {min_epoch} was asked for")
+        self._is_closed = False
+        self._view, self._epoch = view, epoch
+
+    def _read(self, mapped: Callable[[View], T], asked: Callable[[Client], T]) -> T:
+        """Read from the files, or over the socket where that is not possible."""
+        if self._is_closed:
+            raise SnapshotError("the snapshot was closed", hint="Open it again, or refresh() it.")
+        view = self._view
+        cause: McaiError = SnapshotError(self.error)
+        if view is not None:
+            try:
+                return mapped(view)
+            except SnapshotDamagedError as error:
+                cause = error
+        return self._over_socket(asked, cause)
+
+    def _over_socket(self, asked: Callable[[Client], T], cause: McaiError | OSError) -> T:
+        from mcai.client import Client
+
+        why = cause.message if isinstance(cause, McaiError) else f"the snapshot cannot be mapped: {cause}"
+        if self._client is None:
+            log.warning("reads go over the socket: %s", why)
+            self._client = Client(self._home.dir)
+        self.fallbacks += 1
+        self.error = why
+        try:
+            return asked(self._client)
+        except DaemonError as error:
+            raise (cause if isinstance(cause, McaiError) else SnapshotError(why)) from error
+
+    def _load_graph(self, segment: Segment) -> None:
+        try:
+            segment.load_graph()
+        except (SnapshotError, SnapshotDamagedError, OSError) as error:
+            # Not worth a trip over the socket: a scan finds the same rows, somewhat later.
+            log.warning("searches scan all vectors: %s", error)
+
+    def _vector(self, asked: str | Sequence[float], model: str) -> npt.NDArray[np.float32]:
+        if not isinstance(asked, str):
+            try:
+                vector = np.asarray(asked, np.float32)
+            except (TypeError, ValueError):
+                vector = np.full(1, np.nan, np.float32)
+            if not np.isfinite(vector).all():
+                raise InvalidRequestError("the vector has values that are no numbers")
+            return vector
+        if not asked.strip():
+            raise InvalidRequestError("the query is blank", hint="Leave it out to page through examples.")
+        if self._embedder is None:
+            from mcai import settings
+            from mcai.embed import make_embedder
+
+            self._embedder = make_embedder(settings.load(self._home))
+        if self._embedder.model != model:
+            raise IndexUnavailableError(
+                f"the snapshot's vectors were made with {model}, the settings name {self._embedder.model}",
+                hint="Compare them with those of the daemon: mcai config show",
+            )
+        vectors = self._embedder.embed([asked])
+        return np.asarray(vectors[0])
+
+
+def open_snapshot(min_epoch: int | None = None, home: str | os.PathLike[str] | None = None) -> Snapshot:
+    """Open the published snapshot of a home. No daemon is needed while the files can be read.
+
+    Args:
+        min_epoch: refuse anything older.
+        home: the mcai home; ``MCAI_HOME`` as it is now by default, else the user's data folder.
+
+    Raises:
+        NoSnapshotError: nothing was published yet.
+        StaleSnapshot: what is published is older than ``min_epoch``.
+        SnapshotDamagedError: it is damaged, and no daemon answers instead.
+    """
+    return Snapshot(home, min_epoch)
+
+
+def _page(rows: Slice, next_cursor: str | None, epoch: int) -> SnapshotPage:
+    cursor = b"null" if next_cursor is None else b'"%b"' % next_cursor.encode()
+    raw = b'{"examples":[%b],"next_cursor":%b,"epoch":%d}' % (rows.json, cursor, epoch)
+    return SnapshotPage(raw, next_cursor, epoch)
+
+
+def _hits(view: View, found: Sequence[tuple[int, float]]) -> list[Hit]:
+    """Make hits of (id, similarity), with the scores that the daemon's semantic search gives."""
+    scores = {row: round(min(1.0, max(0.0, similarity)), SCORE_DIGITS) for row, similarity in found}
+    examples = view.pick(list(scores), ALL)
+    best = sorted(scores.items(), key=lambda row: (-row[1], row[0]))
+    return [Hit(**msgspec.structs.asdict(examples[row]), score=score) for row, score in best]

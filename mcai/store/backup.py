@@ -1,0 +1,282 @@
+"""A backup: a folder with a copy of the catalog, the journal that led there, and a manifest with the hash of each file.
+
+The daily base copies in the home are backups too, without a journal: a damaged catalog is repaired from the newest one
+and the home's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from mcai import __version__, failpoints, times
+from mcai.errors import BackupDamagedError, ConflictError, NotFoundError, SchemaVersionError, StoreError
+from mcai.store.base import Catalog, CopyFacts
+from mcai.store.duck.connection import SCHEMA_VERSION
+from mcai.store.journal.segments import write_errors
+
+log = structlog.get_logger("backup")
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+CATALOG = "catalog.duckdb"
+JOURNAL = "journal"
+BASE_PREFIX = "base-"
+_CHUNK_BYTES = 1 << 20
+_SQLITE = ".db"
+_SYNC_BYTES = 4 << 20
+"""Written between two waits for the disk: while it takes one big wait, no commit of the catalog gets through."""
+
+
+class BackupFile(Struct, frozen=True):
+    """One file of a backup."""
+
+    path: str
+    """Below the backup's folder."""
+    bytes: int
+    sha256: str
+
+
+class Manifest(Struct, frozen=True):
+    """What a backup holds; written last, so a folder without one is no backup."""
+
+    mcai_backup: int
+    version: str
+    made_at: str
+    epoch: int
+    rows: int
+    """Live and archived examples."""
+    timeline: str
+    chain: str
+    schema_version: int
+    files: list[BackupFile]
+
+
+def make(catalog: Catalog, target: Path, others: Iterable[Path] = ()) -> Manifest:
+    """Write a backup while the catalog serves.
+
+    Args:
+        catalog: copied as it is at one epoch.
+        target: does not exist, or is an empty folder.
+        others: folders and files of the home that go along under their own names. What the journal among them holds
+            beyond the catalog's epoch does no harm.
+
+    Raises:
+        ConflictError: the target is there and not empty.
+        StoreFullError: no room; what was written is removed.
+        StoreError: the target cannot be written.
+    """
+    if os.path.lexists(target) and (not target.is_dir() or any(target.iterdir())):
+        raise ConflictError(f"{target} is not empty", hint="Name a new folder for each backup.")
+    was_there = target.exists()
+    try:
+        with write_errors(target):
+            target.mkdir(mode=0o700, parents=True, exist_ok=True)
+            facts = catalog.copy_to(target / CATALOG)
+            failpoints.hit("backup.copied")
+            for source in others:
+                copy_tree(source, target / source.name)
+            return seal(target, facts)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        if was_there:
+            with contextlib.suppress(OSError):
+                target.mkdir(mode=0o700)
+        raise
+
+
+def seal(target: Path, facts: CopyFacts, *, made_at: str | None = None) -> Manifest:
+    """Write the manifest of a folder that holds all else: from now on it is a backup.
+
+    Args:
+        target: any manifest that is there is replaced.
+        facts: of its catalog.
+        made_at: when the copy was made; now.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    paths = [path for path in sorted(target.rglob("*")) if path.is_file() and path != target / MANIFEST]
+    manifest = Manifest(
+        mcai_backup=FORMAT,
+        version=__version__,
+        made_at=made_at or times.show(times.now()),
+        epoch=facts.epoch,
+        rows=facts.rows,
+        timeline=facts.timeline,
+        chain=facts.chain.hex(),
+        schema_version=facts.schema_version,
+        files=[BackupFile(str(path.relative_to(target)), *_digest(path)) for path in paths],
+    )
+    for folder in {path.parent for path in paths}:
+        sync_folder(folder)
+    failpoints.hit("backup.manifest")
+    write_whole(target / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+    return manifest
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy a file, or a folder with what is in it; only regular files: a FIFO in the home must not hang a backup.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    if source.is_symlink():
+        return
+    if source.is_dir():
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in sorted(source.iterdir()):
+            copy_tree(each, target / each.name)
+    elif source.suffix == _SQLITE and source.is_file():
+        _copy_sqlite(source, target)
+    elif source.is_file():
+        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+            copy_file(source, target)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file that may be growing; the copy is on the disk when this returns."""
+    with source.open("rb") as original, target.open("wb") as copy:
+        unsynced_bytes = 0
+        while chunk := original.read(_CHUNK_BYTES):
+            copy.write(chunk)
+            unsynced_bytes += len(chunk)
+            if unsynced_bytes >= _SYNC_BYTES:
+                copy.flush()
+                os.fdatasync(copy.fileno())
+                unsynced_bytes = 0
+        copy.flush()
+        os.fsync(copy.fileno())
+
+
+def _copy_sqlite(source: Path, target: Path) -> None:
+    """Copy a database that others write to: SQLite alone knows which of its bytes belong together."""
+    try:
+        with (
+            contextlib.closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as original,
+            contextlib.closing(sqlite3.connect(target)) as copy,
+        ):
+            original.backup(copy)
+    except sqlite3.Error as error:
+        raise StoreError(f"{source} cannot be copied: {error}") from error
+
+
+def _digest(path: Path) -> tuple[int, str]:
+    """Return size and hash of a file, and make sure that it is on the disk."""
+    digest, size_bytes = sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            size_bytes += len(chunk)
+        os.fsync(file.fileno())
+    return size_bytes, digest.hexdigest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read what a backup says of itself.
+
+    Raises:
+        NotFoundError: there is no such folder.
+        BackupDamagedError: it is no backup, or its manifest is damaged.
+        SchemaVersionError: a newer mcai made it.
+    """
+    if not folder.is_dir():
+        raise NotFoundError(f"{folder} is no folder", hint="Name the folder that mcai backup wrote.")
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise BackupDamagedError(f"{folder} is no finished backup: {MANIFEST} {error.strerror}") from error
+    try:
+        format_of = msgspec.json.decode(raw).get("mcai_backup")
+        if isinstance(format_of, int) and format_of > FORMAT:
+            raise SchemaVersionError(f"{folder} was written by a newer mcai (backup format {format_of})")
+        manifest = msgspec.json.decode(raw, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, RecursionError) as error:
+        raise BackupDamagedError(f"{folder / MANIFEST} is damaged") from error
+    if manifest.schema_version > SCHEMA_VERSION:
+        raise SchemaVersionError(
+            f"{folder} has schema {manifest.schema_version}, this mcai knows up to {SCHEMA_VERSION}"
+        )
+    return manifest
+
+
+def check(folder: Path) -> Manifest:
+    """Read a backup's manifest and compare every file with it.
+
+    Raises:
+        BackupDamagedError: naming the first file that is missing or differs.
+        NotFoundError, SchemaVersionError: as `read_manifest`.
+    """
+    manifest = read_manifest(folder)
+    if CATALOG not in {each.path for each in manifest.files}:
+        raise BackupDamagedError(f"{folder / MANIFEST} names no {CATALOG}")
+    for each in manifest.files:
+        path = folder / each.path
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise BackupDamagedError(f"{folder / MANIFEST} names a file outside: {each.path[:80]}")
+        try:
+            same = _digest(path) == (each.bytes, each.sha256)
+        except OSError as error:
+            raise BackupDamagedError(f"{path}: {error.strerror}") from error
+        if not same:
+            raise BackupDamagedError(f"{path} differs from what the manifest says")
+    return manifest
+
+
+def is_sound(folder: Path) -> bool:
+    """Tell whether a backup is whole."""
+    try:
+        check(folder)
+    except (NotFoundError, BackupDamagedError, SchemaVersionError) as error:
+        log.error("a backup cannot be used", path=str(folder), reason=error.message)
+        return False
+    return True
+
+
+def put_copy(source: Path, target: Path) -> None:
+    """Copy a file so that the target is there whole or not at all."""
+    unfinished = target.with_name(target.name + ".part")
+    copy_file(source, unfinished)
+    unfinished.replace(target)
+    sync_folder(target.parent)
+
+
+def found_in(folder: Path, prefix: str = "") -> list[tuple[Path, Manifest]]:
+    """Return the backups right below a folder, newest first; what is none is passed over.
+
+    Epochs are no order: those of another timeline may be higher.
+    """
+    found: list[tuple[Path, Manifest]] = []
+    for path in sorted(folder.glob(f"{prefix}*")):
+        with contextlib.suppress(NotFoundError, BackupDamagedError, SchemaVersionError):
+            found.append((path, read_manifest(path)))
+    return sorted(found, key=lambda each: (each[1].made_at, each[1].epoch), reverse=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, after a power cut too."""
+    unfinished = path.with_name(path.name + ".part")
+    with unfinished.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder last."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,183 @@
+"""The open catalog file: one writer at a time, any number of readers, the newest epoch kept in memory.
+
+Every change is one epoch and one transaction. What is in memory (epoch, highest id, dataset names) changes only after
+the commit, and is read again from the file when a transaction failed in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from mcai import failpoints, times
+from mcai.errors import DamagedError, McaiError, StoreError
+from mcai.store.duck.connection import connect, engine_errors, one
+from mcai.store.duck.effects import Entry, microseconds
+from mcai.store.duck.gate import Gate
+from mcai.store.duck.transaction import Transaction, replay
+from mcai.store.journal import GENESIS, Journal
+
+
+class Engine:
+    """A DuckDB connection with the state that goes with it, and the journal that every epoch is written to first."""
+
+    def __init__(self, path: Path | None, temp_dir: Path | None = None) -> None:
+        """Open a catalog file, or one in memory, and bring its schema up to date; see `connection.connect`."""
+        self.path = path
+        self.journal: Journal | None = None
+        self._temp_dir = temp_dir
+        self._write_lock = threading.RLock()
+        self._gate = Gate()
+        self._open()
+
+    def _open(self) -> None:
+        self._connection = connect(self.path, self._temp_dir)
+        with engine_errors():
+            self._load_state()
+
+    def _load_state(self) -> None:
+        cursor = self._connection.cursor()
+        sql = "SELECT epoch, last_id, chain_hash FROM epochs ORDER BY epoch DESC LIMIT 1"
+        epoch, last_id, chain = one(cursor, sql) or (0, 0, None)
+        floor = one(cursor, "SELECT value FROM meta WHERE key = 'last_id'")
+        # Names first: a reader that sees the new epoch must find the names of its datasets.
+        self.names: dict[int, str] = dict(cursor.execute("SELECT id, domain FROM datasets").fetchall())
+        self.last_id: int = max(last_id, int(floor[0]) if floor else 0)
+        self.chain: bytes = chain or GENESIS
+        self.epoch: int = epoch
+
+    @property
+    def timeline(self) -> str:
+        """Which history this is: changes with every restore."""
+        return self.meta("timeline") or ""
+
+    def meta(self, key: str) -> str | None:
+        """Return one fact about the catalog itself."""
+        with self.reading() as cursor:
+            row = one(cursor, "SELECT value FROM meta WHERE key = ?", [key])
+            return row[0] if row else None
+
+    def set_meta(self, key: str, value: str | None) -> None:
+        """Keep one fact about the catalog itself; None drops it."""
+        with self._write_lock, self.reading() as cursor:
+            cursor.execute("BEGIN TRANSACTION")
+            cursor.execute("DELETE FROM meta WHERE key = ?", [key])
+            if value is not None:
+                cursor.execute("INSERT INTO meta VALUES (?, ?)", [key, value])
+            cursor.execute("COMMIT")
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend a fresh cursor."""
+        with self._gate.passing(), engine_errors():
+            cursor = self._connection.cursor()
+            try:
+                yield cursor
+            finally:
+                cursor.close()
+
+    @contextmanager
+    def exclusive(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend a cursor while no epoch can be made."""
+        with self._write_lock, self.reading() as cursor:
+            yield cursor
+
+    @contextmanager
+    def writing(self, op: str, *, dry_run: bool = False) -> Iterator[Transaction]:
+        """One transaction, one epoch at most; on any failure nothing of it stays.
+
+        Args:
+            op: what the epoch is called in the log.
+            dry_run: undo everything at the end.
+        """
+        with self._write_lock, self._gate.passing(), engine_errors():
+            cursor = self._connection.cursor()
+            cursor.execute("BEGIN TRANSACTION")
+            at_us = microseconds(times.now())
+            transaction = Transaction(cursor, op, self.epoch + 1, self.last_id, dict(self.names), at_us)
+            try:
+                failpoints.hit("write.begun")
+                yield transaction
+                if dry_run:
+                    cursor.execute("ROLLBACK")
+                    return
+                self._commit(transaction)
+            except BaseException:
+                self._abandon(transaction)
+                raise
+            finally:
+                cursor.close()
+
+    def _commit(self, transaction: Transaction) -> None:
+        """Write the journal, then the catalog: a crash in between is made good from the journal at the next start."""
+        chain = self.chain
+        if transaction.changed:
+            payload, chain = transaction.finish(self.chain)
+            if self.journal is not None:
+                self.journal.append(transaction.epoch, chain, payload)
+                transaction.journaled = True
+            failpoints.hit("write.journaled")
+        transaction.cursor.execute("COMMIT")
+        failpoints.hit("write.committed")
+        self.names = transaction.names  # before the epoch, as in `_load_state`
+        self.chain = chain
+        self.last_id = transaction.entry.last_id
+        self.epoch = transaction.epoch if transaction.changed else self.epoch
+
+    def _abandon(self, transaction: Transaction) -> None:
+        try:
+            transaction.cursor.execute("ROLLBACK")
+        except duckdb.Error:
+            # A commit can be durable and still report an error (a failed checkpoint after it): look what is there.
+            self._load_state()
+        if transaction.journaled and self.journal is not None and self.epoch < transaction.epoch:
+            # Where even that cannot be written, the next entry of this epoch replaces the one that never happened.
+            with contextlib.suppress(McaiError):
+                self.journal.abort(transaction.epoch)
+
+    def make_again(self, entry: Entry, chain: bytes) -> None:
+        """Make the next epoch again from its journal entry; see `transaction.replay`.
+
+        Raises:
+            DamagedError: the entry does not go with this catalog.
+        """
+        with self.writing(entry.op) as transaction:
+            if entry.epoch != transaction.epoch:
+                raise DamagedError(f"the journal goes on with epoch {entry.epoch} after epoch {self.epoch}")
+            transaction.entry.at_us = entry.at_us
+            replay(transaction, entry)
+            transaction.kept_chain = chain
+
+    def checkpoint(self) -> None:
+        """Move everything from the write-ahead log into the file."""
+        with self.exclusive() as cursor:
+            cursor.execute("CHECKPOINT")
+
+    def replace_file(self, fresh: Path) -> None:
+        """Go on with another file in the place of this one: the same rows, written anew.
+
+        Args:
+            fresh: a whole catalog without a write-ahead log, on the same file system.
+
+        Raises:
+            StoreError: this catalog is in memory.
+        """
+        if self.path is None:
+            raise StoreError("a catalog in memory has no file")
+        with self._write_lock, self._gate.closed():
+            with engine_errors():
+                self._connection.close()  # writes the log down: beside the new file there may be no old log
+            fresh.replace(self.path)
+            self._open()
+
+    def close(self) -> None:
+        """Write everything down and let go of the files."""
+        with self._write_lock, engine_errors():
+            self._connection.close()
+        if self.journal is not None:
+            self.journal.close()

@@ -1,0 +1,205 @@
+"""Opening a home's catalog after whatever happened to it: nothing acknowledged is lost, and nothing is lost silently.
+
+The catalog and the journal vouch for each other. Epochs that only the journal has are made again; epochs that only the
+catalog has are written to the journal again; a catalog that cannot be opened is put aside and made anew from the newest
+base copy and the journal. Where that would leave a gap, the home is refused and left as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from mcai import times
+from mcai.errors import DamagedError
+from mcai.paths import Home
+from mcai.records import Emotion, RecoveryInfo
+from mcai.store import backup
+from mcai.store.duck import effects
+from mcai.store.duck.aside import Aside
+from mcai.store.duck.catalog import DuckCatalog
+from mcai.store.duck.engine import Engine
+from mcai.store.duck.transaction import entry_of
+from mcai.store.journal import Journal, Reading, Scan, begins_at, scan
+
+log = structlog.get_logger("recovery")
+
+_WAY_OUT = "Restore a backup (mcai restore SRC), or keep what can be read: mcai doctor --fix"
+
+
+@dataclass
+class _Findings:
+    """What this start had to mend, so far."""
+
+    accept_loss: bool
+    causes: list[str] = field(default_factory=list)
+    recovered_epochs: int = 0
+    lost_epochs: int = 0
+    kept: list[Path] = field(default_factory=list)
+
+    def info(self) -> RecoveryInfo | None:
+        if not self.causes:
+            return None
+        at, cause = times.show(times.now()), "; ".join(self.causes)
+        return RecoveryInfo(at, cause, self.recovered_epochs, self.lost_epochs, [str(path) for path in self.kept])
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A catalog that can be used, and what that took."""
+
+    catalog: DuckCatalog
+    recovery: RecoveryInfo | None
+    needs_base: bool
+    """Nothing could repair this catalog if it were damaged now: the journal is new. A base copy is wanted soon."""
+
+
+def open_catalog(home: Home, emotions: Sequence[Emotion], *, accept_loss: bool = False) -> Opened:
+    """Open the catalog of a home, and its journal.
+
+    Args:
+        home: owned by this process.
+        emotions: the catalog that ships.
+        accept_loss: go on with what can be read where not everything can be repaired.
+
+    Raises:
+        DamagedError: it cannot be repaired without losing something; nothing was changed.
+        SchemaVersionError: a newer mcai wrote it.
+        StoreUnavailableError: another process has it.
+        StoreFullError: the disk is full.
+    """
+    findings = _Findings(accept_loss)
+    engine = _open_engine(home, findings)
+    try:
+        told = _follow(home, engine, findings)
+        last = told.last_epoch if told is not None and told.last_epoch else engine.epoch
+        chain = told.last_chain if told is not None and told.last_chain else engine.chain
+        journal = Journal.open(home.journal_dir, engine.timeline, last, chain, damaged_dir=home.damaged_dir)
+        _write_again(engine, journal)
+        engine.journal = journal
+        catalog = DuckCatalog(engine, emotions)
+    except BaseException:
+        engine.close()
+        raise
+    recovery = findings.info()
+    if recovery:
+        log.warning("recovered", **msgspec.structs.asdict(recovery))
+    return Opened(catalog, recovery, needs_base=engine.epoch > 0 and not _repairable(home))
+
+
+def _open_engine(home: Home, findings: _Findings) -> Engine:
+    path = home.catalog_path
+    log_path = path.with_name(path.name + ".wal")
+    if not path.exists() and (home.journal_dir.exists() or backup.found_in(home.backups_dir, backup.BASE_PREFIX)):
+        return _make_anew(home, findings, Aside(home.damaged_dir), f"{path} is missing")
+    if home.suspect_path.exists():
+        return _replace_suspect(home, findings)
+    try:
+        return Engine(path, home.temp_dir)
+    except DamagedError as error:
+        cause = error.message
+    with Aside(home.damaged_dir) as aside:
+        aside.take(log_path)
+        try:
+            engine = Engine(path, home.temp_dir)
+        except DamagedError as error:
+            return _make_anew(home, findings, aside, error.message)
+        if _reached(home, engine.epoch, engine.timeline):
+            findings.causes.append(f"the write-ahead log was damaged ({cause})")
+            findings.kept += aside.keep()
+            return engine
+        engine.close()
+        return _make_anew(home, findings, aside, cause)
+
+
+def _replace_suspect(home: Home, findings: _Findings) -> Engine:
+    """A damaged block does not keep a catalog from being opened: whoever found it said so in a file of its own."""
+    cause = home.suspect_path.read_text("utf-8", "replace").strip()
+    with Aside(home.damaged_dir) as aside:
+        aside.take(home.catalog_path.with_name(home.catalog_path.name + ".wal"))
+        engine = _make_anew(home, findings, aside, cause)
+    home.suspect_path.unlink()
+    return engine
+
+
+def _make_anew(home: Home, findings: _Findings, aside: Aside, cause: str) -> Engine:
+    """Put the catalog aside and take the newest sound base copy that the journal goes on from, else begin from nothing.
+
+    Raises:
+        DamagedError: the journal goes on from neither.
+    """
+    sound = [folder for folder, _ in backup.found_in(home.backups_dir, backup.BASE_PREFIX) if backup.is_sound(folder)]
+    manifests = {folder: backup.read_manifest(folder) for folder in sound}
+    bases = [folder for folder in sound if _reached(home, manifests[folder].epoch, manifests[folder].timeline)]
+    base = next(iter(bases or (sound if findings.accept_loss else [])), None)
+    if base is None and not findings.accept_loss and not _reached(home, 0, None):
+        raise DamagedError(f"{cause}; base copies and journal do not reach far enough to repair it", hint=_WAY_OUT)
+    aside.take(home.catalog_path)
+    if base is not None:
+        backup.put_copy(base / backup.CATALOG, home.catalog_path)
+    engine = Engine(home.catalog_path, home.temp_dir)
+    if base is None and (timeline := scan(home.journal_dir).timeline):
+        engine.set_meta("timeline", timeline)
+    made_from = base or (home.journal_dir if _reached(home, 0, None) else "nothing")
+    findings.causes.append(f"{cause}; the catalog was made anew from {made_from}")
+    findings.kept += aside.keep()
+    return engine
+
+
+def _reached(home: Home, epoch: int, timeline: str | None) -> bool:
+    """Tell whether the journal has that epoch or the next one, and everything that came after, as far as it shows."""
+    told = scan(home.journal_dir, after=max(epoch - 1, 0), timeline=timeline)
+    if told.last_epoch is None or told.first_epoch is None or _is_broken(told):
+        return False
+    return told.first_epoch <= epoch + 1 and told.last_epoch >= epoch
+
+
+def _is_broken(told: Scan) -> bool:
+    """Tell whether anything is wrong beyond the unfinished line that a crash leaves, or a file that is no segment."""
+    return bool(told.gaps) or any(not (each.torn or each.foreign) for each in told.damage)
+
+
+def _follow(home: Home, engine: Engine, findings: _Findings) -> Scan | None:
+    """Make again the epochs that only the journal has; return what it holds, None when it is put aside or empty."""
+    head, own = engine.epoch, True
+    reading = Reading(home.journal_dir, after=max(head - 1, 0))
+    for entry in reading:
+        own = own and (entry.epoch != head or entry.chain == engine.chain)
+        if own and reading.timeline == engine.timeline and entry.epoch == engine.epoch + 1:
+            engine.make_again(effects.decode(entry.payload), entry.chain)
+            findings.recovered_epochs += 1
+    told = reading.result()
+    if findings.recovered_epochs:
+        findings.causes.append(f"the catalog lacked {findings.recovered_epochs} epochs that the journal has")
+    trouble = None
+    if not own or told.timeline not in (None, engine.timeline):
+        trouble = "the journal belonged to another history of the catalog"
+    elif _is_broken(told):
+        trouble = f"the journal was damaged ({told.damage[0].reason if told.damage else 'epochs are missing'})"
+        findings.lost_epochs = max(0, (told.last_epoch or 0) - engine.epoch)
+    if trouble:
+        with Aside(home.damaged_dir) as aside:
+            aside.take(home.journal_dir)
+            findings.kept += aside.keep()
+        findings.causes.append(trouble)
+        return None
+    return told
+
+
+def _write_again(engine: Engine, journal: Journal) -> None:
+    """Write the epochs that only the catalog has: a power cut can take the journal's last half second."""
+    with engine.reading() as cursor:
+        sql = "SELECT epoch, chain_hash FROM epochs WHERE epoch > ? ORDER BY epoch"
+        for epoch, chain in cursor.execute(sql, [journal.epoch]).fetchall():
+            payload = effects.encode(entry_of(cursor, epoch, engine.names))
+            journal.append(epoch, chain, payload, redacted=True)
+
+
+def _repairable(home: Home) -> bool:
+    """Tell whether the journal begins with the first epoch, or with one that a base copy has."""
+    bases = [manifest.epoch for _, manifest in backup.found_in(home.backups_dir, backup.BASE_PREFIX)]
+    return begins_at(home.journal_dir, default=0) <= max(bases, default=0) + 1

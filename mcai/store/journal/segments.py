@@ -1,0 +1,142 @@
+"""The files of a journal: their names, which of a folder's files are some, and opening them without being fooled."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from mcai.errors import StoreError, StoreFullError
+
+SEGMENT_BYTES = 64 << 20
+"""A segment that has reached this size is followed by a new one."""
+
+FILE_MODE = 0o600
+_SUFFIX = ".jsonl"
+_TEMPORARY = ".tmp"
+_NAME = re.compile(rf"\d{{16}}{re.escape(_SUFFIX)}")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something in the folder that is not as it was written."""
+
+    path: Path
+    offset_bytes: int
+    reason: str
+    torn: bool = False
+    """It is only the unfinished end of the newest segment, as a crash leaves it."""
+    foreign: bool = False
+    """It is no part of the journal at all."""
+
+
+def segment_path(folder: Path, first_epoch: int) -> Path:
+    return folder / f"{first_epoch:016}{_SUFFIX}"
+
+
+def first_epoch_of(segment: Path) -> int:
+    return int(segment.name.removesuffix(_SUFFIX))
+
+
+def begins_at(folder: Path, *, default: int) -> int:
+    """Return the epoch that a journal begins with, without reading it."""
+    segments, _ = find_segments(folder)
+    return first_epoch_of(segments[0]) if segments else default
+
+
+def temporary_path(segment: Path) -> Path:
+    """Return where a segment is written anew before it takes the old one's place."""
+    return segment.with_name(segment.name + _TEMPORARY)
+
+
+def find_segments(folder: Path) -> tuple[list[Path], list[Damage]]:
+    """Return a journal's segments, oldest first, and what else lies in its folder; a missing folder is an empty one."""
+    segments: list[Path] = []
+    foreign: list[Damage] = []
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        return [], [Damage(folder, 0, f"the folder cannot be read: {error.strerror}")]
+    for entry in entries:
+        path = folder / entry.name
+        if not _NAME.fullmatch(entry.name.removesuffix(_TEMPORARY)):
+            foreign.append(Damage(path, 0, "no part of the journal", foreign=True))
+        elif not entry.is_file(follow_symlinks=False):
+            foreign.append(Damage(path, 0, "no regular file"))
+        elif not entry.name.endswith(_TEMPORARY):
+            segments.append(path)
+    return segments, foreign
+
+
+def drop_temporary(folder: Path) -> None:
+    """Remove what a crash left half rewritten."""
+    for path in folder.glob(f"*{_SUFFIX}{_TEMPORARY}"):
+        if _NAME.fullmatch(path.name.removesuffix(_TEMPORARY)) and not path.is_dir():
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def opened(segment: Path) -> Iterator[BinaryIO]:
+    """Open a segment for reading; a link, a pipe or a device in its place is refused, not followed or waited for.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    descriptor = os.open(segment, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "no regular file", str(segment))
+        yield file
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn the system's errors about writing into mcai's.
+
+    Raises:
+        StoreFullError: the disk, the quota or the allowed file size is used up.
+        StoreError: anything else.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StoreFullError() from error
+        raise StoreError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """Write a file that takes the target's place, whole and on the disk, or not at all."""
+    temporary = temporary_path(target)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(target)
+        sync_folder(target.parent)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""Keeps the data well: backups, restore, rotation, forgetting, and a doctor for all of it."""
