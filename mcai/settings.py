@@ -60,6 +60,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("rotation.max_age_days", 0.0, "Older examples go to the archive; 0: never for age.", low=0, high=1e6),
     Setting("rotation.dislikes", 0, "So many more dislikes than likes send one there; 0: never.", low=0, high=1e9),
     Setting("rotation.every_h", 0.0, "The daemon rotates by itself this often; 0: never.", low=0, high=8_760),
+    Setting("backup.every_h", 24.0, "How often the daemon makes a base copy; 0: never.", low=0, high=8_760),
     Setting("log.level", "info", "What goes into daemon.log.", choices=("debug", "info", "warning", "error")),
     Setting("store.url", "", "Another store than the home's own files (a later version)."),
     Setting("cache.url", "", "A cache shared by several machines (a later version)."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -64,7 +65,7 @@ def vectors_of(rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float32]:
 
 def vector_of(text: str) -> npt.NDArray[np.float32]:
     """Return the unit vector of a text."""
-    drawn = np.random.default_rng(list(text.encode())).standard_normal(DIM)
+    drawn = np.random.default_rng(zlib.crc32(text.encode())).standard_normal(DIM)
     return (drawn / np.linalg.norm(drawn)).astype(np.float32)
 
 

@@ -20,7 +20,7 @@ EXIT_FATAL = os.EX_SOFTWARE
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve one home until stopped; return the exit code."""
+    """Serve one home until stopped, or do one verb of maintenance; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="mcaid",
         description="Serve one mcai home on its unix socket. `mcai daemon start` runs it in the background.",
@@ -28,8 +28,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--home", help="the folder that holds everything (default: MCAI_HOME, else the user's data folder)"
     )
+    parser.add_argument(
+        "--maintenance",
+        nargs=argparse.REMAINDER,
+        metavar="VERB",
+        help="what mcai restore and mcai doctor run while no daemon serves: check-backup, restore or doctor",
+    )
     parser.add_argument("--version", action="version", version=f"mcaid {__version__}")
-    home = paths.find_home(parser.parse_args(arguments).home)
+    flags = parser.parse_args(arguments)
+    home = paths.find_home(flags.home)
+    if flags.maintenance is not None:
+        from mcai_daemon import maintenance
+
+        failed = maintenance.run(home, flags.maintenance)
+        return _code_of(failed) if failed else 0
     # Signals wait until the server listens to them. Blocked before the imports: one goes to any thread that does not
     # block it, and some libraries make threads while they are imported.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
@@ -48,6 +60,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _last_words(error: McaiError) -> int:
     """Write the error as one JSON line, which whoever started this process reads from the log; return the exit code."""
     sys.stderr.write(msgspec.json.encode(error.as_wire()).decode() + "\n")
+    return _code_of(error)
+
+
+def _code_of(error: McaiError) -> int:
     if isinstance(error, DaemonAlreadyRunningError):
         return EXIT_ALREADY_OWNED
     if isinstance(error, FatalStoreError):

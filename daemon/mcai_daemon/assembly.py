@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import shutil
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from mcai.dataset.publisher import Publisher
 from mcai.embed import Embedder
 from mcai.errors import FatalStoreError
 from mcai.paths import Home
+from mcai.records import Place
 from mcai.settings import Settings
-from mcai.snapshot.manifest import POINTER_NAME
 from mcai.snapshot.store import SnapshotStore
 from mcai.store import probe
 from mcai.store.base import SearchIndex
@@ -26,6 +26,7 @@ from mcai.store.duck import verify
 from mcai.store.duck.recovery import Opened
 from mcai.store.sandbox.copy import write_copy
 from mcai.store.sandbox.host import Sandbox
+from mcai.upkeep.rotation import Rotation
 from mcai.upkeep.service import Upkeep
 from mcai_daemon.services import EngineFailure, Services
 
@@ -54,17 +55,29 @@ class Parts:
         self._unclean = unclean
         _empty(home.temp_dir)
         failure = EngineFailure()
-        self.publisher = Publisher(self.catalog, embedder, self._open_snapshot, failure.report)
-        self._indexer = Indexer(self.catalog, embedder, self.publisher.vectors_of, self._open_index, failure.report)
+        self.publisher = Publisher(self.catalog, embedder, self._open_snapshot)
+        self._indexer = Indexer(self.catalog, embedder, self.publisher.vectors_of, self._open_index)
         wait_s = settings.number("search.wait_s")
         knowledge = Knowledge(self.catalog, self.publisher, self._indexer, embedder, wait_s)
+        self._rotation = Rotation(self.catalog, settings, knowledge.write)
         self._upkeep = Upkeep(home, self.catalog, settings, knowledge, needs_base=opened.needs_base)
         sandbox = Sandbox(home.temp_dir, self._copy_for_queries, lambda: self.catalog.epoch)
-        self.services = Services(home, settings, knowledge, self._upkeep, sandbox, failure, opened.recovery)
+        self.services = Services(
+            home, settings, knowledge, self._rotation, self._upkeep, sandbox, failure, opened.recovery
+        )
 
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """Return what runs beside the requests until it is cancelled."""
-        return [self.publisher.run(), self._indexer.run(), self._upkeep.run(), self._verify()]
+        following = [self.publisher.run(), self.publisher.keep_graph(), self._indexer.run()]
+        by_the_clock = [self._rotation.run(), self._upkeep.run(), self._verify()]
+        return [self._watched(each) for each in (*following, *by_the_clock)]
+
+    async def _watched(self, task: Coroutine[Any, Any, None]) -> None:
+        """Run one of them; an engine that gives up ends the process, wherever it is noticed."""
+        try:
+            await task
+        except FatalStoreError as error:
+            self.services.failure.report(error)
 
     def close(self) -> None:
         """Let go of everything but the catalog."""
@@ -75,16 +88,14 @@ class Parts:
         with self.catalog.engine.reading() as cursor:
             return write_copy(cursor, path)
 
-    def _open_snapshot(self, anew: bool) -> SnapshotStore:
+    def _open_snapshot(self) -> SnapshotStore:
         engine, embedder = self.catalog.engine, self._embedder
-        folder, timeline = self._home.snapshot_dir, engine.timeline
-        if anew:
-            (folder / POINTER_NAME).unlink(missing_ok=True)
-        store = SnapshotStore.open(folder, model=embedder.model, dim=embedder.dim, timeline=timeline)
+        store = SnapshotStore.open(
+            self._home.snapshot_dir, model=embedder.model, dim=embedder.dim, timeline=engine.timeline
+        )
         if store.published_epoch > engine.epoch:
             log.warning("the snapshot is ahead of the catalog: making it anew", epoch=store.published_epoch)
-            store.close()
-            return self._open_snapshot(anew=True)
+            store.reset()
         return store
 
     async def _open_index(self) -> SearchIndex:
@@ -98,6 +109,11 @@ class Parts:
             self._home.vectors_dir, self._embedder.model, self._embedder.dim, self.catalog.committed_at
         )
         return index
+
+    async def _forget_derived(self, ids: Sequence[int]) -> list[Place]:
+        """Take examples, which the catalog has forgotten, out of everything that is made from it."""
+        await asyncio.to_thread(self.services.sandbox.discard)
+        return [await self.publisher.forget(ids), await self._indexer.forget(ids)]
 
     async def _verify(self) -> None:
         await asyncio.sleep(VERIFY_AFTER_S)

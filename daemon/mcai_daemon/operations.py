@@ -191,13 +191,15 @@ def read_number(text: str) -> int | None:
 
 
 def read_body(raw: bytes, record: type[T]) -> T:
-    """Read a JSON body; none at all is an empty object.
+    """Read a JSON body. No body at all is an object without fields, where the fields are known.
 
     Raises:
         InvalidRequestError: it is no JSON, or no such record; the message names the field.
     """
+    if not raw and isinstance(record, type) and issubclass(record, Struct):
+        raw = b"{}"
     try:
-        return msgspec.json.decode(raw or b"{}", type=record)
+        return msgspec.json.decode(raw, type=record)
     except msgspec.ValidationError as error:
         raise InvalidRequestError(f"the body does not fit: {error}", hint="See /openapi.json") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

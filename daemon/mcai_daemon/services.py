@@ -15,6 +15,7 @@ from mcai.paths import Home
 from mcai.records import RecoveryInfo
 from mcai.settings import Settings
 from mcai.store.sandbox.host import Sandbox
+from mcai.upkeep.rotation import Rotation
 from mcai.upkeep.service import Upkeep
 
 
@@ -44,6 +45,7 @@ class Services:
     home: Home
     settings: Settings
     knowledge: Knowledge
+    rotation: Rotation
     upkeep: Upkeep
     sandbox: Sandbox
     failure: EngineFailure

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 import structlog
@@ -16,6 +16,7 @@ from mcai import failpoints
 from mcai.dataset.publisher import CHUNK_ROWS
 from mcai.embed import Embedder
 from mcai.errors import EpochNotReachedError, FatalStoreError, IndexUnavailableError, McaiError
+from mcai.records import Place
 from mcai.store.base import Catalog, Change, SearchIndex
 
 log = structlog.get_logger("indexer")
@@ -24,6 +25,7 @@ TIDIED_FIRST_ROWS = 20_000
 """Up to this size new rows are indexed within a fraction of a second, and that is done before they count as taken in:
 until then a filtered full-text search ranks them by the word statistics of the filtered rows alone."""
 RETRY_S = 30.0
+FORGET_WAIT_S = 30.0
 WARM_TEXT = "warm up"
 
 VectorsOf = Callable[[Change], Awaitable[Any]]
@@ -41,7 +43,6 @@ class Indexer:
         embedder: Embedder,
         vectors_of: VectorsOf,
         open_index: OpenIndex,
-        on_fatal: Callable[[FatalStoreError], None],
     ) -> None:
         """Make it; `run` does the work.
 
@@ -50,7 +51,6 @@ class Indexer:
             embedder: whose vectors the index holds.
             vectors_of: gives those of a change: the snapshot has them already.
             open_index: opens the index; called again after a failure.
-            on_fatal: called when the catalog's engine is invalidated: the process has to end.
         """
         self.state: State = "loading"
         self.error: str | None = None
@@ -60,17 +60,21 @@ class Indexer:
         self._embedder = embedder
         self._vectors_of = vectors_of
         self._open_index = open_index
-        self._on_fatal = on_fatal
         self._index: SearchIndex | None = None
         self._wake = asyncio.Event()
         self._moved = asyncio.Condition()
+        self._writing = asyncio.Lock()
 
     def wake(self) -> None:
         """Say that the catalog has a new epoch."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Follow the catalog until cancelled. A failure is kept for `status` and tried again later."""
+        """Follow the catalog until cancelled. A failure is kept for `status` and tried again later.
+
+        Raises:
+            FatalStoreError: the catalog's engine has given up.
+        """
         while True:
             try:
                 # Opened anew after a failure; until then searches use the old handle.
@@ -80,9 +84,8 @@ class Indexer:
                 self._index = index
                 log.info("index opened", applied_epoch=self.applied_epoch, rows=self.indexed_rows)
                 await self._follow(index)
-            except FatalStoreError as error:
-                self._on_fatal(error)
-                return
+            except FatalStoreError:
+                raise
             except McaiError as error:
                 log.error("index failed", error=error.message, cause=repr(error.__cause__))
                 await self._move("failed", error.message)
@@ -112,7 +115,8 @@ class Indexer:
         change = await asyncio.to_thread(self._catalog.changes, self.applied_epoch, CHUNK_ROWS)
         vectors = await self._vectors_of(change)
         failpoints.hit("index.embedded")
-        await index.apply(change, vectors)
+        async with self._writing:
+            await index.apply(change, vectors)
         failpoints.hit("index.applied")
         self.indexed_rows = await index.rows()
         if change.upto >= self._catalog.epoch and self.indexed_rows <= TIDIED_FIRST_ROWS:
@@ -123,7 +127,8 @@ class Indexer:
 
     async def _tidy(self, index: SearchIndex) -> None:
         try:
-            await index.maintain()
+            async with self._writing:
+                await index.maintain()
             failpoints.hit("index.tidied")
         except IndexUnavailableError as error:
             # Upkeep can wait: searches see what is not indexed all the same.
@@ -146,6 +151,16 @@ class Indexer:
                 self.error or "the search index is still loading", hint="Try again in a moment."
             )
         return self._index
+
+    async def forget(self, ids: Sequence[int]) -> Place:
+        """Drop examples from the index so that nothing of them stays in its files; see `SearchIndex.forget`.
+
+        Raises:
+            IndexUnavailableError: the index is not there, or failed: to be done again.
+        """
+        index = await self.opened(FORGET_WAIT_S)
+        async with self._writing:
+            return await index.forget(ids)
 
     async def upkeep_facts(self) -> dict[str, int]:
         """Return what the index says of its upkeep; nothing before it is open, or while it fails."""

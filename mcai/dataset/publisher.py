@@ -15,8 +15,10 @@ import numpy as np
 import structlog
 
 from mcai.embed import Embedder
-from mcai.errors import FatalStoreError, McaiError
-from mcai.records import GraphInfo, SnapshotInfo
+from mcai.errors import FatalStoreError, McaiError, SnapshotDamagedError, SnapshotError, StoreFullError
+from mcai.filters import Filters
+from mcai.records import GraphInfo, Place, SnapshotInfo
+from mcai.snapshot import graph
 from mcai.snapshot.store import SnapshotStore
 from mcai.snapshot.view import View
 from mcai.store.base import Catalog, Change
@@ -30,9 +32,14 @@ CHUNK_ROWS = 8_192
 PUBLISH_ROWS = 4_096
 PUBLISH_AFTER_S = 0.5
 """What is taken in is published when it has so many rows, or is so old; other processes see it then."""
+MANY_SEGMENTS = 24
+"""Merging waits until nothing comes any more, but not with more than so many segments: every read looks at each."""
 VECTORS_WAIT_S = 20.0
 """Whoever wants vectors waits so long for this one to make them, before making them anew."""
 RETRY_S = 30.0
+GRAPH_AFTER_S = 10.0
+"""A graph takes a minute a 100,000 rows to build: it is begun when the same segment lacked one for so long."""
+GRAPH_RETRY_S = 600.0
 
 
 class Publisher:
@@ -42,16 +49,14 @@ class Publisher:
         self,
         catalog: Catalog,
         embedder: Embedder,
-        open_store: Callable[[bool], SnapshotStore],
-        on_fatal: Callable[[FatalStoreError], None],
+        open_store: Callable[[], SnapshotStore],
     ) -> None:
         """Make it; `run` does the work.
 
         Args:
             catalog: what is followed.
             embedder: makes the vectors.
-            open_store: opens the snapshot; called again after a failure. Told True, it begins with an empty one.
-            on_fatal: called when the catalog's engine is invalidated: the process has to end.
+            open_store: opens the snapshot; called again after a failure.
         """
         self.error: str | None = None
         self.fallbacks = 0
@@ -59,9 +64,9 @@ class Publisher:
         self._catalog = catalog
         self._embedder = embedder
         self._open_store = open_store
-        self._on_fatal = on_fatal
         self._store: SnapshotStore | None = None
         self._damaged = False
+        self._builds_graph = False
         self._thread = ThreadPoolExecutor(1, "snapshot")
         self._wake = asyncio.Event()
         self._moved = asyncio.Condition()
@@ -91,18 +96,23 @@ class Publisher:
         self._wake.set()
 
     async def run(self) -> None:
-        """Follow the catalog until cancelled. A failure is kept for `info` and tried again later."""
+        """Follow the catalog until cancelled. A failure is kept for `info` and tried again later.
+
+        Raises:
+            FatalStoreError: the catalog's engine has given up.
+        """
         while True:
             try:
-                anew, self._damaged = self._damaged, False
-                store = await self._do(partial(self._open_store, anew))
-                self._store, self.error = store, None
+                self._store = store = await self._do(self._open_store)
+                self.error = None
+                await self._do(store.load_graphs)
                 await self._follow(store)
-                await self._do(store.close)
+            except FatalStoreError:
+                raise
+            except SnapshotDamagedError as error:  # a merge met it
+                log.error("the snapshot is damaged", reason=error.message)
+                self.distrust()
                 continue
-            except FatalStoreError as error:
-                self._on_fatal(error)
-                return
             except McaiError as error:
                 await self._fail(error.message, error.__cause__)
             except Exception as error:  # the task's outermost boundary: a dead publisher would go unnoticed
@@ -116,10 +126,12 @@ class Publisher:
         await self._tell()
 
     async def _follow(self, store: SnapshotStore) -> None:
-        """Take in what comes, until the snapshot turns out to be damaged."""
         unpublished_s: float | None = None
-        while not self._damaged:
+        while True:
             self._wake.clear()
+            if self._damaged:
+                await self._do(store.reset)
+                self._damaged, self.error = False, None
             behind = self._catalog.epoch > store.view.epoch
             if behind:
                 await self._take_in(store)
@@ -130,8 +142,30 @@ class Publisher:
                 unpublished_s = None
             elif unpublished_s is not None and not behind:
                 await self._wait(PUBLISH_AFTER_S - age_s)
+            elif behind and store.info().segments > MANY_SEGMENTS:
+                await self._do(store.merge)
             elif not behind and not await self._do(store.merge):
                 await self._wait(None)
+
+    async def keep_graph(self) -> None:
+        """Have a graph built over the largest segment whenever it lacks one; runs until cancelled."""
+        before: str | None = None
+        while True:
+            await asyncio.sleep(GRAPH_AFTER_S)
+            store = self._store
+            due = await self._do(store.graph_due) if store is not None else None
+            if store is None or due is None or due.segment_name != before:
+                before = due.segment_name if due is not None else None
+                continue
+            self._builds_graph = True
+            try:
+                facts = await graph.build(due.vectors_path, due.rows, due.dim, due.out_path)
+                await self._do(partial(store.attach_graph, due.segment_name, facts))
+            except (SnapshotError, StoreFullError) as error:
+                log.error("no graph could be built", reason=error.message)
+                await asyncio.sleep(GRAPH_RETRY_S)
+            finally:
+                self._builds_graph = False
 
     async def _take_in(self, store: SnapshotStore) -> None:
         change = await asyncio.to_thread(self._catalog.changes, store.view.epoch, CHUNK_ROWS)
@@ -178,11 +212,20 @@ class Publisher:
             vectors[~known] = await asyncio.to_thread(self._embedder.embed, texts)
         return vectors
 
-    async def forget(self, ids: Sequence[int]) -> None:
-        """Write anew, without any version of these ids, what holds one."""
-        if self._store is not None:
-            store = self._store
-            await self._do(lambda: store.rewrite_without(ids))
+    async def forget(self, ids: Sequence[int]) -> Place:
+        """Write anew, without any version of these ids, what holds one.
+
+        Raises:
+            SnapshotError: it is not open, or cannot be written: to be done again.
+            StoreFullError: the disk is full; likewise.
+        """
+        store = self._store
+        if store is None:
+            raise SnapshotError(f"the snapshot is not open: {self.error or 'still loading'}")
+        rows = store.view.rows
+        found = await self._do(lambda: store.rewrite_without(ids))
+        left = await self._do(lambda: len(store.view.pick(ids, Filters())))
+        return Place("snapshot", rows, found, left)
 
     def verify(self) -> list[str]:
         """Check every byte that is published; return what is damaged."""
@@ -193,7 +236,10 @@ class Publisher:
         if self._store is None:
             nothing = GraphInfo(state="none")
             return SnapshotInfo(0, 0, 0, 0, 0, 0, self.fallbacks, nothing, self.error or "not open yet")
-        return msgspec.structs.replace(self._store.info(), fallbacks=self.fallbacks, error=self.error)
+        told = self._store.info()
+        if self._builds_graph:
+            told = msgspec.structs.replace(told, graph=GraphInfo(state="building"))
+        return msgspec.structs.replace(told, fallbacks=self.fallbacks, error=self.error or told.error)
 
     def close(self) -> None:
         """Publish what is taken in, and let go of the files."""

@@ -2,8 +2,8 @@
 
     python -m mcai.snapshot.build_graph VECTORS ROWS DIM OUT
 
-prints `graph.GraphFacts` as JSON. It may be killed at any time, and ends by itself when its stdin, a pipe, does: that
-is how it notices that its parent is gone.
+prints `manifest.GraphFacts` as JSON. It may be killed at any time, and ends by itself when its stdin, a pipe, does:
+that is how it notices that its parent is gone.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from mcai.snapshot import exact, graph
 from mcai.snapshot.blocks import Positions, map_file
 from mcai.snapshot.exact import Floats
 from mcai.snapshot.files import sync_folder
+from mcai.snapshot.manifest import GraphFacts
 
 if TYPE_CHECKING:
     from usearch.index import Index
@@ -67,7 +68,7 @@ def _end_with_stdin() -> None:
     os._exit(1)
 
 
-def build(vectors_path: Path, rows: int, dim: int, out_path: Path) -> graph.GraphFacts:
+def build(vectors_path: Path, rows: int, dim: int, out_path: Path) -> GraphFacts:
     """Build a graph and measure it; see `graph.build`.
 
     Raises:
@@ -85,7 +86,7 @@ def build(vectors_path: Path, rows: int, dim: int, out_path: Path) -> graph.Grap
     temporary = out_path.with_name(f"{out_path.name}.new")
     try:
         _save(index, temporary)
-        facts = graph.GraphFacts(
+        facts = GraphFacts(
             name=out_path.name,
             bytes=temporary.stat().st_size,
             hash=graph.file_hash(temporary),
@@ -127,7 +128,7 @@ def _save(index: Index, path: Path) -> None:
         os.close(descriptor)
 
 
-def _measured(built: graph.Graph, matrix: Floats, known: Positions) -> graph.GraphFacts:
+def _measured(built: graph.Graph, matrix: Floats, known: Positions) -> GraphFacts:
     """Choose the least expansion that finds enough of what an exact search finds."""
     queries = _sample(matrix, known)
     least = _least_similarity(matrix, queries)

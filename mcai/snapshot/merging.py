@@ -61,20 +61,21 @@ class Merge:
         self._steps = write_segment(folder, name, sources)
         self._facts: SegmentFacts | None = None
 
-    def step(self, budget_s: float = STEP_S) -> bool:
-        """Go on for a while; return whether it is done.
+    def step(self) -> bool:
+        """Go on for `STEP_S`, or for one chunk of rows if that takes longer; return whether it is done.
 
         Raises:
             OSError: the disk is full, for example.
         """
-        deadline = time.monotonic() + budget_s
-        try:
-            while time.monotonic() < deadline:
+        deadline = time.monotonic() + STEP_S
+        while True:
+            try:
                 next(self._steps)
-        except StopIteration as done:
-            self._facts = done.value
-            return True
-        return False
+            except StopIteration as done:
+                self._facts = done.value
+                return True
+            if time.monotonic() >= deadline:
+                return False
 
     def stop(self) -> None:
         """Let go of the files, finished or not."""

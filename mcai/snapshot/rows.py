@@ -90,11 +90,11 @@ class Chunk:
             yield int(self.which[begin]), first, first + end - begin
 
 
-def merged(layers: Sequence[Layer], chunk_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
-    """Yield what shows of some layers, by rising id, in chunks of about ``chunk_rows`` rows at most."""
+def merged(layers: Sequence[Layer]) -> Iterator[Chunk]:
+    """Yield what shows of some layers, by rising id, some `CHUNK_ROWS` rows at a time."""
     segments = [layer.segment for layer in layers]
     at = [0] * len(layers)
-    step = max(1, chunk_rows // max(1, len(layers)))
+    step = max(1, CHUNK_ROWS // max(1, len(layers)))
     while True:
         unread = [number for number, segment in enumerate(segments) if at[number] < segment.rows]
         if not unread:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
@@ -209,6 +209,12 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def facts_of(manifest: Manifest) -> CopyFacts:
+    """Return what a manifest says of its catalog."""
+    chain = bytes.fromhex(manifest.chain)
+    return CopyFacts(manifest.epoch, manifest.rows, manifest.timeline, chain, manifest.schema_version)
+
+
 def check(folder: Path) -> Manifest:
     """Read a backup's manifest and compare every file with it.
 
@@ -221,7 +227,7 @@ def check(folder: Path) -> Manifest:
         raise BackupDamagedError(f"{folder / MANIFEST} names no {CATALOG}")
     for each in manifest.files:
         path = folder / each.path
-        if not path.resolve().is_relative_to(folder.resolve()):
+        if ".." in path.parts or not path.resolve().is_relative_to(folder.resolve()):
             raise BackupDamagedError(f"{folder / MANIFEST} names a file outside: {each.path[:80]}")
         try:
             same = _digest(path) == (each.bytes, each.sha256)

@@ -18,6 +18,7 @@ from mcai.records import (
     EpochDiff,
     EpochEntry,
     Example,
+    Place,
     RollbackResult,
     RotateResult,
     StoredExample,
@@ -261,6 +262,13 @@ class SearchIndex(Protocol):
 
     async def rows(self) -> int:
         """Return how many examples the index holds."""
+
+    async def forget(self, ids: Sequence[int]) -> Place:
+        """Write everything anew without some examples, so that neither their texts nor their vectors stay in any file.
+
+        Raises:
+            IndexUnavailableError: it failed; to be done again.
+        """
 
     async def upkeep_facts(self) -> dict[str, int]:
         """Return ``unindexed_rows`` and ``fragments``: what the next upkeep has to do."""

@@ -11,7 +11,7 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -32,6 +32,7 @@ from lancedb.query import MatchQuery
 from mcai import failpoints
 from mcai.errors import DimensionMismatchError, IndexUnavailableError
 from mcai.filters import Filters
+from mcai.records import Place
 from mcai.store.base import Change, IndexFilter
 
 log = structlog.get_logger("lance")
@@ -51,6 +52,9 @@ TIDY_AT_ROWS = 1_000
 TIDY_AT_FRAGMENTS = 50
 VERSIONS_KEPT = timedelta(hours=1)
 """An older reader may still hold a version; deleting it under its feet fails that reader."""
+NO_VERSION_KEPT = timedelta(milliseconds=1)
+"""Lance warns of zero."""
+REWRITE_ROWS = 8_192
 REFINE = 3
 """The 8-bit index fetches this many times as many candidates and sorts them by their full vectors."""
 ALL_PARTITIONS = 100_000
@@ -101,7 +105,7 @@ class LanceIndex:
         name = "examples-" + re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
         try:
             database = await lancedb.connect_async(str(folder))
-            if name in await database.table_names():
+            if (folder / f"{name}.lance").exists():
                 try:
                     index = cls(await database.open_table(name), dim)
                     epoch, at = await index._applied()
@@ -149,9 +153,8 @@ class LanceIndex:
         rows = _with_vectors(change.rows, np.asarray(vectors, np.float32), self._dim)
         with _engine_errors("take in a change"):
             # Repeated after a crash the deletes find nothing: only the commit behind them moves the sentinel.
-            for begin in range(0, len(change.gone), DELETE_IDS):
-                ids = ",".join(str(int(each)) for each in change.gone[begin : begin + DELETE_IDS])
-                await self._table.delete(f"id IN ({ids})")
+            for condition in _among(change.gone):
+                await self._table.delete(condition)
             failpoints.hit("index.deleted")
             await self._table.add(pa.concat_tables([rows, _sentinel(change, self._dim)]))
             failpoints.hit("index.added")
@@ -186,6 +189,45 @@ class LanceIndex:
             fragments = (await self._table.stats())["fragment_stats"]["num_fragments"]
             if loose >= min(TIDY_AT_ROWS, total * TIDY_AT_SHARE) > 0 or fragments >= TIDY_AT_FRAGMENTS:
                 await self._table.optimize(cleanup_older_than=VERSIONS_KEPT)
+
+    async def forget(self, ids: Sequence[int]) -> Place:
+        """Write everything anew without some examples, so that neither their texts nor their vectors stay in any file.
+
+        Nobody writes meanwhile. Searches go on; while an index is being made, they scan.
+
+        Returns:
+            how many of them were there, and how many still are.
+
+        Raises:
+            IndexUnavailableError: Lance failed; to be done again.
+        """
+        with _engine_errors("forget"):
+            scanned, found = await self.rows(), await self._count(ids)
+            for condition in _among(ids):
+                await self._table.delete(condition)
+            # A deletion only marks rows, and merging passes over large files that have few of them.
+            await asyncio.to_thread(_write_anew, Path(await self._table.uri()))
+            await self._table.checkout_latest()
+            await self._index_texts()
+            await self.maintain()
+            await self._table.optimize(cleanup_older_than=NO_VERSION_KEPT, delete_unverified=True)
+            return Place("index", scanned, found, left=await self._count(ids))
+
+    async def _count(self, ids: Sequence[int]) -> int:
+        return sum([int(await self._table.count_rows(condition)) for condition in _among(ids)])
+
+
+def _among(ids: Sequence[int]) -> list[str]:
+    """Return conditions that together pick these ids; one alone would become too long."""
+    chunks = (ids[begin : begin + DELETE_IDS] for begin in range(0, len(ids), DELETE_IDS))
+    return [f"id IN ({','.join(str(int(each)) for each in chunk)})" for chunk in chunks]
+
+
+def _write_anew(path: Path) -> None:
+    """Replace a table's rows by themselves. Batch by batch: only the synchronous table takes a reader of its own."""
+    table = lancedb.connect(str(path.parent)).open_table(path.name.removesuffix(".lance"))
+    rows = table.search().to_batches(REWRITE_ROWS)
+    table.add(rows, mode="overwrite", on_bad_vectors="null")  # a row without a vector counts as bad
 
 
 @contextmanager

@@ -28,5 +28,5 @@ def versions_of(ids: npt.NDArray[np.int64], c_epochs: npt.NDArray[np.int64]) -> 
     order = np.lexsort((c_epochs, ids))
     digest = blake2b(digest_size=_DIGEST_BYTES)
     for column in (ids, c_epochs):
-        digest.update(np.ascontiguousarray(column[order], "<i8"))
+        digest.update(column[order].astype("<i8").tobytes())
     return Versions(len(ids), digest.hexdigest())

@@ -1,18 +1,107 @@
-"""PLACEHOLDER of the lead, so that the daemon runs meanwhile: the upkeep helper replaces this file."""
+"""The daemon's upkeep: backups and health on request, base copies on a schedule."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol, TypeVar
 
-from mcai.dataset.knowledge import Knowledge
+import structlog
+
+from mcai.errors import FatalStoreError, McaiError
 from mcai.paths import Home
+from mcai.records import BackupResult, Backups, DoctorReport
 from mcai.settings import Settings
+from mcai.store.duck.catalog import DuckCatalog
+from mcai.upkeep import backup, bases, doctor
+
+log = structlog.get_logger("upkeep")
+
+T = TypeVar("T")
+
+FIRST_AFTER_S = 10.0
+"""The start itself comes first."""
+LOOK_EVERY_S = 60.0
+RETRY_AFTER_S = 900.0
+"""A base copy that failed is tried again then: a full disk takes a person."""
+
+
+class Writer(Protocol):
+    """The one who writes to the catalog: `Knowledge`."""
+
+    def write(self, work: Callable[[], T]) -> Awaitable[T]:
+        """Run a write in its turn, and have all that is derived follow."""
 
 
 class Upkeep:
-    def __init__(self, home: Home, catalog: Any, settings: Settings, knowledge: Knowledge, *, needs_base: bool) -> None:
-        pass
+    """What keeps one home well while its daemon serves it."""
+
+    def __init__(
+        self,
+        home: Home,
+        catalog: DuckCatalog,
+        settings: Settings,
+        knowledge: Writer,
+        *,
+        needs_base: bool,
+        on_fatal: Callable[[FatalStoreError], None] = lambda error: None,
+    ) -> None:
+        """Make it; `run` does what is done by the clock.
+
+        Args:
+            home: owned by this process.
+            catalog: of the home.
+            settings: ``backup.every_h``.
+            knowledge: who writes to the catalog.
+            needs_base: there is nothing that the catalog could be repaired from.
+            on_fatal: called when the catalog's engine is invalidated: the process has to end.
+        """
+        self.alone = asyncio.Lock()
+        """Held by whatever reads or rewrites the files of the home as a whole: one at a time."""
+        self._home = home
+        self._catalog = catalog
+        self._settings = settings
+        self._knowledge = knowledge
+        self._needs_base = needs_base
+        self._on_fatal = on_fatal
+
+    async def backup(self, dest: Path, everything: bool) -> BackupResult:
+        """Write a backup; see `backup.write`."""
+        return await self._alone(lambda: backup.write(self._home, self._catalog, dest, everything=everything))
+
+    async def backups(self) -> Backups:
+        """Return the backups that lie in the home, newest first."""
+        return await asyncio.to_thread(backup.found, self._home)
+
+    async def doctor(self) -> DoctorReport:
+        """Examine the home while it is served; nothing is changed."""
+        return await self._alone(lambda: doctor.examine_live(self._home, self._catalog, self._settings))
+
+    async def base_copy(self) -> Path:
+        """Make a base copy now; see `bases.make`."""
+        made = await self._alone(lambda: bases.make(self._home, self._catalog))
+        self._needs_base = False
+        return made
 
     async def run(self) -> None:
-        await asyncio.Event().wait()
+        """Make a base copy whenever one is due, until cancelled."""
+        every = timedelta(hours=self._settings.number("backup.every_h"))
+        wait_s = FIRST_AFTER_S
+        while every:
+            await asyncio.sleep(wait_s)
+            wait_s = LOOK_EVERY_S
+            try:
+                if self._needs_base or await asyncio.to_thread(bases.is_due, self._home, self._catalog, every):
+                    await self.base_copy()
+            except FatalStoreError as error:
+                self._on_fatal(error)
+                return
+            except McaiError as error:
+                log.error("no base copy could be made", reason=error.message, cause=repr(error.__cause__))
+                wait_s = RETRY_AFTER_S
+
+    async def _alone(self, work: Callable[[], T]) -> T:
+        async with self.alone:
+            return await asyncio.to_thread(work)

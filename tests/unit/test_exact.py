@@ -33,7 +33,7 @@ def small_blocks() -> Iterator[None]:
 def unit(rows: npt.NDArray[Any]) -> Floats:
     """Scale rows to unit length; zeros stay zeros."""
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0).astype(np.float32)
+    return np.asarray(np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0), np.float32)
 
 
 def codes_of(matrix: Floats) -> exact.Codes:
@@ -74,7 +74,7 @@ def matrices(draw: st.DrawFn) -> Floats:
 def test_the_answer_is_that_of_comparing_every_row(matrix: Floats, seed: int, limit: int, chosen: str) -> None:
     """With codes or without, of all rows or of some: the same positions and similarities, to the last bit."""
     rng = np.random.default_rng(seed)
-    query = unit(rng.standard_normal(matrix.shape[1]))
+    query = unit(rng.standard_normal((matrix.shape[1],)))
     share = {"all": 1.0, "few": 0.05, "most": 0.7, "none": 0.0}[chosen]
     positions = np.flatnonzero(rng.random(len(matrix)) < share)
     expected = by_hand(matrix, query, limit, positions)
@@ -110,7 +110,7 @@ def test_rows_without_a_vector_push_no_other_out() -> None:
 
 def test_equal_rows_come_in_their_order() -> None:
     """Where thousands of rows are the same, the first ones are the answer."""
-    matrix = np.tile(unit(np.random.default_rng(3).random(64)), (20_000, 1))
+    matrix = np.tile(unit(np.random.default_rng(3).random(64, np.float64)), (20_000, 1))
     for codes in (None, codes_of(matrix)):
         assert exact.nearest(matrix, matrix[0], 5, codes=codes)[0].tolist() == [0, 1, 2, 3, 4]
 

@@ -13,7 +13,8 @@ import pytest
 from catalog_contract import edit, numbered, row
 from mcai.dataset import indexer as indexer_module
 from mcai.dataset.indexer import Indexer
-from mcai.errors import EpochNotReachedError, FatalStoreError, IndexUnavailableError
+from mcai.errors import EpochNotReachedError, IndexUnavailableError
+from mcai.records import Place
 from mcai.store.base import Change, IndexFilter
 from mcai.store.duck import DuckCatalog
 
@@ -60,6 +61,9 @@ class _Index:
         self._fail("rows")
         return len(self.held)
 
+    async def forget(self, ids: Sequence[int]) -> Place:
+        raise NotImplementedError
+
     async def upkeep_facts(self) -> dict[str, int]:
         return {}
 
@@ -77,10 +81,6 @@ async def _vectors_of(change: Change) -> Any:
     return _Embedder().embed(change.rows.column("content").to_pylist())
 
 
-def _never(error: FatalStoreError) -> None:
-    raise AssertionError(f"the engine failed: {error}")
-
-
 Scene = Callable[[Indexer, _Index, DuckCatalog], Awaitable[None]]
 
 
@@ -95,7 +95,7 @@ def _play(scene: Scene, index: _Index | None = None, catalog: DuckCatalog | None
             at._fail("open")
             return at
 
-        indexer = Indexer(store, _Embedder(), _vectors_of, open_index, _never)
+        indexer = Indexer(store, _Embedder(), _vectors_of, open_index)
         task = asyncio.create_task(indexer.run())
         try:
             await scene(indexer, at, store)
@@ -233,7 +233,7 @@ def test_search_waits_for_the_index_to_be_loaded() -> None:
             await release.wait()
             return _Index()
 
-        indexer = Indexer(catalog, _Embedder(), _vectors_of, open_index, _never)
+        indexer = Indexer(catalog, _Embedder(), _vectors_of, open_index)
         task = asyncio.create_task(indexer.run())
         with pytest.raises(IndexUnavailableError, match="still loading"):
             await indexer.opened(0.01)

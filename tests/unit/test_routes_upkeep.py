@@ -53,6 +53,7 @@ class Daemon:
         prepared = answers()
         services: Any = SimpleNamespace(
             knowledge=Recorder(self.seen, **prepared),
+            rotation=Recorder(self.seen, **prepared),
             upkeep=Recorder(self.seen, backups=BACKUPS, **prepared),
             sandbox=Recorder(self.seen, run=prepared["sql"]),
         )

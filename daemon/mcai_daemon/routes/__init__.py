@@ -8,6 +8,7 @@ from mcai_daemon.routes import (
     export,
     health,
     history,
+    metrics,
     search,
     sql,
     status,
@@ -17,6 +18,7 @@ from mcai_daemon.routes import (
 OPERATIONS = (
     *health.OPERATIONS,
     *status.OPERATIONS,
+    *metrics.OPERATIONS,
     *datasets.OPERATIONS,
     *examples.OPERATIONS,
     *search.OPERATIONS,

@@ -26,7 +26,7 @@ class ArchiveRestoreRequest(Selection, frozen=True, forbid_unknown_fields=True):
 
 async def rotate(call: Call) -> RotateResult:
     body: RotateRequest = call.body
-    return await call.services.knowledge.rotate(body.max, dry_run=body.dry_run)
+    return await call.services.rotation.rotate(body.max, dry_run=body.dry_run)
 
 
 async def archived(call: Call) -> Page:

@@ -101,6 +101,8 @@ class Entry(Struct, omit_defaults=True):
     answer: KeptAnswer | None = None
     forgotten: list[int] = field(default_factory=list)
     """Ids of which no version is kept."""
+    counts: list[tuple[int, int, int]] = field(default_factory=list)
+    """(dataset id, live versions that came, that went), for the log: they stay true when rows are forgotten later."""
 
 
 _encoder = msgspec.json.Encoder()

@@ -117,6 +117,10 @@ def roll_back(transaction: Transaction, epoch: int, dataset_id: int | None) -> U
         died[table] = cursor.execute(was, [epoch, epoch, *about]).fetchall()
         came = f"SELECT id FROM {table} WHERE c_epoch > ? AND d_epoch IS NULL {scope}"
         born[table] = [row[0] for row in cursor.execute(came, [epoch, *about]).fetchall()]
+    for table in STATE:
+        same = _unchanged(cursor, table, epoch)
+        died[table] = [version for version in died[table] if version[0] not in same]
+        born[table] = [example_id for example_id in born[table] if example_id not in same]
     ended: set[int] = set()
     for table in STATE:
         ended |= transaction.end(table, born[table])
@@ -126,6 +130,16 @@ def roll_back(transaction: Transaction, epoch: int, dataset_id: int | None) -> U
     if dataset_id is not None and transaction.changed:
         _check_places(cursor, transaction.epoch)
     return Undone(len(back), len(ended - back), _forgotten_since(cursor, epoch, dataset_id))
+
+
+def _unchanged(cursor: duckdb.DuckDBPyConnection, table: Table, epoch: int) -> set[int]:
+    """Return the ids whose live version is another one than then, and says the same: they were brought back since."""
+    equal = " AND ".join(f"a.{name} IS NOT DISTINCT FROM b.{name}" for name in COLUMNS["examples"])
+    sql = (
+        f"SELECT a.id FROM {table} a JOIN {table} b USING (id) "
+        f"WHERE a.c_epoch <= ? AND a.d_epoch > ? AND b.c_epoch > ? AND b.d_epoch IS NULL AND {equal}"
+    )
+    return {example_id for (example_id,) in cursor.execute(sql, [epoch, epoch, epoch]).fetchall()}
 
 
 def _check_places(cursor: duckdb.DuckDBPyConnection, epoch: int) -> None:

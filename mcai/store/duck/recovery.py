@@ -88,7 +88,7 @@ def open_catalog(home: Home, emotions: Sequence[Emotion], *, accept_loss: bool =
     recovery = findings.info()
     if recovery:
         log.warning("recovered", **msgspec.structs.asdict(recovery))
-    return Opened(catalog, recovery, needs_base=engine.epoch > 0 and not _repairable(home))
+    return Opened(catalog, recovery, needs_base=not _repairable(home, engine.epoch))
 
 
 def _open_engine(home: Home, findings: _Findings) -> Engine:
@@ -152,10 +152,11 @@ def _make_anew(home: Home, findings: _Findings, aside: Aside, cause: str) -> Eng
 
 def _reached(home: Home, epoch: int, timeline: str | None) -> bool:
     """Tell whether the journal has that epoch or the next one, and everything that came after, as far as it shows."""
-    told = scan(home.journal_dir, after=max(epoch - 1, 0), timeline=timeline)
-    if told.last_epoch is None or told.first_epoch is None or _is_broken(told):
-        return False
-    return told.first_epoch <= epoch + 1 and told.last_epoch >= epoch
+    told = scan(home.journal_dir, after=epoch, timeline=timeline)
+    if told.entries:
+        return told.first_epoch == epoch + 1 and not _is_broken(told)
+    told = scan(home.journal_dir, after=epoch - 1, timeline=timeline)
+    return told.last_epoch == epoch and not _is_broken(told)
 
 
 def _is_broken(told: Scan) -> bool:
@@ -173,6 +174,8 @@ def _follow(home: Home, engine: Engine, findings: _Findings) -> Scan | None:
             engine.make_again(effects.decode(entry.payload), entry.chain)
             findings.recovered_epochs += 1
     told = reading.result()
+    if told.last_epoch is None and head:
+        told = scan(home.journal_dir)  # it ends before the catalog does, or is empty
     if findings.recovered_epochs:
         findings.causes.append(f"the catalog lacked {findings.recovered_epochs} epochs that the journal has")
     trouble = None
@@ -199,7 +202,7 @@ def _write_again(engine: Engine, journal: Journal) -> None:
             journal.append(epoch, chain, payload, redacted=True)
 
 
-def _repairable(home: Home) -> bool:
+def _repairable(home: Home, head: int) -> bool:
     """Tell whether the journal begins with the first epoch, or with one that a base copy has."""
     bases = [manifest.epoch for _, manifest in backup.found_in(home.backups_dir, backup.BASE_PREFIX)]
-    return begins_at(home.journal_dir, default=0) <= max(bases, default=0) + 1
+    return begins_at(home.journal_dir, default=head + 1) <= max(bases, default=0) + 1

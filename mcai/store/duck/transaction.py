@@ -167,20 +167,22 @@ class Transaction:
         Returns:
             The entry as the journal keeps it, and the hash of this epoch.
         """
+        if not self.entry.counts:
+            self.entry.counts = [(each, self._added[each], self._removed[each]) for each in sorted(self._touched)]
         payload = effects.encode(self.entry)
         hashed = self.kept_chain or next_chain(chain, payload)
-        totals = [self._added.total(), self._removed.total(), self._bytes, self.entry.last_id]
+        touched = [dataset_id for dataset_id, _, _ in self.entry.counts]
+        added, removed = ([count[at] for count in self.entry.counts] for at in (1, 2))
+        totals = [sum(added), sum(removed), self._bytes, self.entry.last_id]
         sql = (
             "INSERT INTO epochs (epoch, committed_at, op, added, removed, bytes, last_id, chain_hash) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         )
         self.cursor.execute(sql, [self.epoch, self.at, self.entry.op, *totals, hashed])
-        touched = sorted(self._touched)
-        counts = [(self._added[each], self._removed[each]) for each in touched]
         if touched:
             self.cursor.execute(
                 "INSERT INTO epoch_domains SELECT ?, unnest(?::INTEGER[]), unnest(?::BIGINT[]), unnest(?::BIGINT[])",
-                [self.epoch, touched, [added for added, _ in counts], [removed for _, removed in counts]],
+                [self.epoch, touched, added, removed],
             )
             sql = "UPDATE datasets SET version = ?, updated_at = ? WHERE list_contains(?::INTEGER[], id)"
             self.cursor.execute(sql, [self.epoch, self.at, touched])
@@ -218,6 +220,7 @@ def replay(transaction: Transaction, entry: Entry) -> None:
     if entry.answer:
         transaction.keep_answer(entry.answer)
     transaction.entry.last_id = max(transaction.entry.last_id, entry.last_id)
+    transaction.entry.counts = entry.counts
     # An entry that was redacted may do nothing any more; its epoch was there all the same.
     transaction.changed = True
 
@@ -242,6 +245,8 @@ def entry_of(cursor: duckdb.DuckDBPyConnection, epoch: int, names: dict[int, str
             entry.ended[table] = [example_id for (example_id,) in ended]
     sql = "SELECT DISTINCT id FROM forgotten WHERE forgot_epoch = ?"
     entry.forgotten = [example_id for (example_id,) in cursor.execute(sql, [epoch]).fetchall()]
+    sql = "SELECT dataset_id, added, removed FROM epoch_domains WHERE epoch = ?"
+    entry.counts = cursor.execute(sql, [epoch]).fetchall()
     sql = "SELECT id, domain, metadata FROM datasets WHERE version = ?"
     entry.datasets = [DatasetRow(*values) for values in cursor.execute(sql, [epoch]).fetchall()]
     return entry

@@ -5,6 +5,7 @@ Nothing here changes a byte, so it may look at the catalog that serves, at a bac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -14,12 +15,13 @@ from typing import Protocol
 import duckdb
 import msgspec
 
-from mcai.errors import DamagedError, StoreError
+from mcai.errors import CatalogDamagedError, DamagedError, StoreError
 from mcai.store.base import CopyFacts
 from mcai.store.duck import copying
 from mcai.store.duck.catalog import DuckCatalog
 from mcai.store.duck.connection import engine_errors, one
 from mcai.store.duck.effects import VERSIONED, Table
+from mcai.store.duck.engine import Engine
 from mcai.store.duck.where import LIVE_AT
 from mcai.store.versions import Versions, versions_of
 
@@ -29,12 +31,17 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "256MB",
     "threads": 1,
 }
+_DAMAGED = re.compile(r"corrupt|checksum", re.IGNORECASE)
 _ROWS: tuple[Table, ...] = ("examples", "examples_archive")
 _CHAIN_BYTES = 16
 
 
 class Source(Protocol):
     """Something that lends cursors on a catalog: `Engine`, or `ReadOnly`."""
+
+    @property
+    def timeline(self) -> str:
+        """Which history it is."""
 
     def reading(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """Lend a fresh cursor."""
@@ -55,6 +62,11 @@ class ReadOnly:
         except duckdb.Error as error:
             first_line = str(error).split("\n", 1)[0]
             raise DamagedError(f"{path} cannot be opened: {first_line}") from error
+
+    @property
+    def timeline(self) -> str:
+        """Which history it is."""
+        return facts(self).timeline
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -94,7 +106,12 @@ def read_blocks(source: Source) -> None:
     for table, column in columns:
         # One at a time: whoever waits for all readers to leave need not wait long.
         with source.reading() as cursor:
-            cursor.execute(f'SELECT bit_xor(hash("{column}")) FROM "{table}"').fetchall()
+            try:
+                cursor.execute(f'SELECT bit_xor(hash("{column}")) FROM "{table}"').fetchall()
+            except duckdb.Error as error:
+                if _DAMAGED.search(str(error)):
+                    raise CatalogDamagedError(f"the catalog is damaged in {table}.{column}") from error
+                raise
 
 
 def facts(source: Source) -> CopyFacts:
@@ -119,10 +136,23 @@ def check_copy(path: Path, expected: CopyFacts) -> None:
         except StoreError as error:
             raise DamagedError(f"{path}: {error.message}") from error
     if found != expected:
-        raise DamagedError(f"{path} holds epoch {found.epoch} and {found.rows} rows, not {expected.epoch} and "
-                           f"{expected.rows}, or another history")  # fmt: skip
+        told = f"epoch {found.epoch} and {found.rows} rows, not {expected.epoch} and {expected.rows}"
+        raise DamagedError(f"{path} is another state than was copied: {told}")
     if wrong:
         raise DamagedError(f"{path}: {wrong[0]}")
+
+
+def settled(path: Path) -> CopyFacts:
+    """Move a file's write-ahead log into it, and return what it holds; the file is that of nobody's home.
+
+    Raises:
+        DamagedError: it cannot be opened; nothing was changed.
+    """
+    engine = Engine(path)
+    try:
+        return facts(engine)
+    finally:
+        engine.close()
 
 
 def last_id(source: Source) -> int:

@@ -153,8 +153,10 @@ class Journal:
         """
         with self._lock:
             self._check_usable()
-            self._end_segment()
-            self._previous_chain = None
+            with write_errors(self._folder):
+                self._end_segment()
+                self._previous_chain = None
+                failpoints.hit("journal.segment")
             return find_segments(self._folder)[0]
 
     def sync(self) -> None:

@@ -1,0 +1,98 @@
+"""Catalog files that nobody serves, base copies and backups: which examples they hold, and the same file without some.
+
+A deleted row's bytes stay in a DuckDB file, even when its table is written over. So nothing is deleted: the rows that
+stay are written into a fresh file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from mcai.errors import DamagedError, StoreError, StoreFullError
+from mcai.filters import Filters
+from mcai.store.base import CopyFacts
+from mcai.store.duck import copying, read
+from mcai.store.duck.connection import engine_errors, one
+from mcai.store.duck.forgetting import AMONG
+
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+    "python_enable_replacements": False,
+    "memory_limit": "256MB",
+    # Rows stay in the order of their ids: reads rely on it to skip blocks.
+    "threads": 1,
+}
+_VERSIONED = ("examples", "examples_archive")
+_LEFT_OUT = ("knowledge_cache",)
+"""Answers may quote any example."""
+
+
+class Closed:
+    """A catalog file, open for reading beside whatever this process serves."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+
+    def rows_of(self, ids: Sequence[int]) -> tuple[int, int]:
+        """Return how many row versions there are, and how many are these examples'."""
+        sql = " UNION ALL ".join(f"SELECT id FROM {table}" for table in _VERSIONED)
+        sql = f"SELECT count(*), count(*) FILTER (id IN {AMONG}) FROM ({sql})"
+        everything, theirs = one(self._cursor, sql, [list(ids)]) or (0, 0)
+        return everything, theirs
+
+    def ids_matching(self, filters: Filters) -> list[int]:
+        """Return the examples of which any version matches."""
+        names = dict(self._cursor.execute("SELECT domain, id FROM datasets").fetchall())
+        wanted = [names[domain] for domain in filters.domains if domain in names] if filters.domains else None
+        return read.ids_matching(self._cursor, filters, wanted)
+
+    def write_without(self, ids: Sequence[int], target: Path) -> CopyFacts:
+        """Write everything but these examples into a new file, which is whole and closed afterwards."""
+        self._cursor.execute(f"ATTACH {_quoted(target)} AS target")
+        try:
+            self._cursor.execute("COPY FROM DATABASE source TO target (SCHEMA)")
+            sql = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'source'"
+            for (table,) in self._cursor.execute(sql).fetchall():
+                if table not in _LEFT_OUT:
+                    but, values = (f"WHERE id NOT IN {AMONG}", [list(ids)]) if table in _VERSIONED else ("", [])
+                    self._cursor.execute(f'INSERT INTO target."{table}" FROM source."{table}" {but}', values)
+            self._cursor.execute("CHECKPOINT target")
+            return copying.facts(self._cursor, "target")
+        finally:
+            self._cursor.execute("DETACH target")
+
+
+@contextmanager
+def opened(path: Path, temp_dir: Path) -> Iterator[Closed]:
+    """Open a file that nobody serves; its write-ahead log, if there is one, counts too.
+
+    Args:
+        path: the catalog file.
+        temp_dir: where DuckDB may spill.
+
+    Raises:
+        DamagedError: it cannot be read.
+        StoreFullError: there is no room for what is written from it.
+    """
+    with duckdb.connect(":memory:", config={**_CONFIG, "temp_directory": str(temp_dir)}) as connection:
+        try:
+            with engine_errors():
+                connection.execute("SET GLOBAL TimeZone = 'UTC'")
+                connection.execute(f"ATTACH {_quoted(path)} AS source (READ_ONLY)")
+                connection.execute("USE source")
+                yield Closed(connection)
+        except StoreFullError:
+            raise
+        except StoreError as error:
+            raise DamagedError(f"{path} cannot be read: {error.message}") from error
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as a string of SQL: ATTACH takes no parameters."""
+    return "'" + str(path).replace("'", "''") + "'"

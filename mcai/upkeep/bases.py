@@ -1,0 +1,121 @@
+"""Base copies: what a damaged catalog is repaired from, together with the journal that goes on from there.
+
+The journal reaches back to the oldest base copy that is kept; what is older is removed from it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from mcai import times
+from mcai.errors import DamagedError
+from mcai.paths import Home
+from mcai.store import backup, journal
+from mcai.store.backup import Manifest
+from mcai.store.duck import verify
+from mcai.store.duck.catalog import DuckCatalog
+from mcai.upkeep.backup import MAKING_PREFIX, catalog_bytes, check_room
+
+log = structlog.get_logger("bases")
+
+KEPT = 2
+"""Good ones: should the newest turn out to be damaged, there is one more."""
+
+
+@dataclass(frozen=True)
+class Bases:
+    """The base copies of one history."""
+
+    newest_first: list[tuple[Path, Manifest]]
+    journal_from: int
+    """The first epoch of the journal; the one after the newest while it is empty."""
+
+    @property
+    def repairable(self) -> bool:
+        """Whether the journal goes on from one of them, or begins with the first epoch."""
+        return self.journal_from <= max((each.epoch for _, each in self.newest_first), default=0) + 1
+
+
+def look(home: Home, timeline: str, head: int) -> Bases:
+    """Return what a history could be repaired from.
+
+    Args:
+        home: where the copies and the journal lie.
+        timeline: of the history; copies of another one are passed over.
+        head: its newest epoch.
+    """
+    found = backup.found_in(home.backups_dir, backup.BASE_PREFIX)
+    mine = [(path, manifest) for path, manifest in found if manifest.timeline == timeline]
+    return Bases(mine, journal.begins_at(home.journal_dir, default=head + 1))
+
+
+def is_due(home: Home, catalog: DuckCatalog, every: timedelta) -> bool:
+    """Tell whether a base copy is wanted now."""
+    head = catalog.epoch
+    if not head:
+        return False
+    bases = look(home, catalog.engine.timeline, head)
+    if not bases.repairable:
+        return True
+    if not bases.newest_first:
+        first = catalog.committed_at(bases.journal_from)
+        return first is None or _age(first) >= every
+    newest = bases.newest_first[0][1]
+    made_at = times.parse(newest.made_at)
+    return newest.epoch != head and (made_at is None or _age(made_at) >= every)
+
+
+def make(home: Home, catalog: DuckCatalog) -> Path:
+    """Make a base copy, read all of it, and remove what it makes superfluous.
+
+    Raises:
+        StoreFullError: the disk is full; nothing of it stays.
+        DamagedError: the copy cannot be read back; it is removed.
+    """
+    with catalog.engine.exclusive():
+        # The journal ends a segment here, so that whole segments lie behind the copy. Between a write to the journal
+        # and its commit there is no place for that.
+        if catalog.engine.journal is not None:
+            catalog.engine.journal.roll()
+    for left_over in home.backups_dir.glob(f"{MAKING_PREFIX}*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+    check_room(home.backups_dir, catalog_bytes(home))
+    unfinished = home.backups_dir / f"{MAKING_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    manifest = backup.make(catalog, unfinished)
+    try:
+        verify.check_copy(unfinished / backup.CATALOG, backup.facts_of(manifest))
+    except DamagedError:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    # The timeline is in the name: after a restore the same epoch comes again.
+    target = home.backups_dir / f"{backup.BASE_PREFIX}{manifest.epoch:016d}-{manifest.timeline[:8]}"
+    shutil.rmtree(target, ignore_errors=True)
+    unfinished.rename(target)
+    backup.sync_folder(home.backups_dir)
+    log.info("base copy made", path=str(target), epoch=manifest.epoch, rows=manifest.rows)
+    _prune(home, manifest)
+    return target
+
+
+def _prune(home: Home, newest: Manifest) -> None:
+    """Keep the newest good copies, and of the journal what goes on from them."""
+    good: list[Manifest] = []
+    for path, manifest in backup.found_in(home.backups_dir, backup.BASE_PREFIX):
+        is_mine = manifest.timeline == newest.timeline
+        if is_mine and len(good) < KEPT and (manifest == newest or backup.is_sound(path)):
+            good.append(manifest)
+        elif is_mine or len(good) >= KEPT:
+            # Those of another history stay until this one has enough of its own.
+            shutil.rmtree(path)
+    if len(good) >= KEPT:
+        removed = journal.prune(home.journal_dir, min(each.epoch for each in good))
+        log.info("journal pruned", segments=removed)
+
+
+def _age(moment: datetime) -> timedelta:
+    return times.now() - (moment if moment.tzinfo else moment.replace(tzinfo=UTC))

@@ -1,0 +1,160 @@
+"""Restores a home from a backup: checked first, built beside what is there, verified, and only then put in its place.
+
+Runs in a process that owns the home and in which nothing of it is open.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import structlog
+
+from mcai import times
+from mcai.errors import DamagedError, InvalidRequestError, McaiError
+from mcai.paths import Home
+from mcai.records import RestoreResult
+from mcai.store import backup, journal
+from mcai.store.backup import Manifest
+from mcai.store.base import CopyFacts
+from mcai.store.duck import effects, verify
+from mcai.store.duck.engine import Engine
+from mcai.store.duck.rewind import rewind
+from mcai.store.journal.segments import write_errors
+from mcai.upkeep.backup import OTHERS, check_room
+from mcai.upkeep.reach import Reach
+from mcai.upkeep.swap import OTHERS as BUILT_OTHERS
+from mcai.upkeep.swap import finish_interrupted, new_build, swap
+
+log = structlog.get_logger("restore")
+
+Tell: TypeAlias = Callable[[str], None]
+"""Told what is being done now."""
+
+TOLD_EVERY_EPOCHS = 1_000
+
+
+def restore(
+    home: Home, source: Path, *, to_epoch: int | None = None, to_time: str | None = None, tell: Tell
+) -> RestoreResult:
+    """Replace what a home holds by what a backup holds.
+
+    Args:
+        home: owned by this process; it may hold nothing yet.
+        source: the backup's folder.
+        to_epoch: the epoch to restore; the backup's own. An earlier one is had by dropping what came after it, a later
+            one by the backup's journal and then the home's.
+        to_time: instead, the last epoch at this moment (ISO 8601).
+        tell: told what is being done.
+
+    Raises:
+        NotFoundError: there is no such backup, or the epoch cannot be had from it.
+        BackupDamagedError: the backup is damaged.
+        SchemaVersionError: a newer mcai made it.
+        StoreFullError: there is no room for it.
+        DamagedError: what was built does not hold what it must.
+        In each case nothing was changed.
+    """
+    finish_interrupted(home)
+    tell("checking the backup")
+    manifest = backup.check(source)
+    reach = Reach(source, manifest, (source / backup.JOURNAL, home.journal_dir))
+    epoch = _epoch_asked(reach, to_epoch, to_time)
+    check_room(home.dir, 2 * sum(each.bytes for each in manifest.files))
+    with write_errors(home.dir):
+        build = new_build(home)
+        try:
+            facts = _build(home, reach, epoch, build, tell)
+        except BaseException:
+            shutil.rmtree(build, ignore_errors=True)
+            raise
+        tell("putting it in place")
+        replaced = swap(home, build)
+    log.info("restored", source=str(source), epoch=facts.epoch, rows=facts.rows, timeline=facts.timeline)
+    return RestoreResult(str(home.dir), facts.epoch, facts.rows, facts.timeline, str(replaced) if replaced else None)
+
+
+def _epoch_asked(reach: Reach, to_epoch: int | None, to_time: str | None) -> int:
+    if to_time is not None:
+        moment = times.parse(to_time)
+        if moment is None:
+            raise InvalidRequestError(f"{to_time[:40]!r} is no ISO 8601 date")
+        return reach.epoch_at(moment)
+    epoch = reach.manifest.epoch if to_epoch is None else to_epoch
+    reach.check(epoch)
+    return epoch
+
+
+def _build(home: Home, reach: Reach, epoch: int, build: Path, tell: Tell) -> CopyFacts:
+    """Make the new state in a folder of its own, and check it; return what it holds."""
+    catalog = build / backup.CATALOG
+    backup.copy_file(reach.source / backup.CATALOG, catalog)
+    engine = Engine(catalog, build / "spill")
+    try:
+        # What was given out later than the backup was made must not be given out again.
+        engine.set_meta("last_id", str(max(verify.last_id(engine), _last_id_in(home))))
+        if epoch < engine.epoch:
+            tell(f"going back to epoch {epoch}")
+            rewind(engine, epoch, reach.metadata_at(epoch), build / "rewound.duckdb")
+        elif epoch > engine.epoch:
+            _go_forward(engine, reach, epoch, tell)
+        _check(engine, reach.manifest, epoch)
+        engine.set_meta("timeline", uuid.uuid4().hex)
+        facts = verify.facts(engine)
+    finally:
+        engine.close()
+    _copy_others(home, reach, build / BUILT_OTHERS)
+    return facts
+
+
+def _go_forward(engine: Engine, reach: Reach, epoch: int, tell: Tell) -> None:
+    for entry in reach.entries():
+        if entry.epoch > epoch:
+            break
+        if entry.epoch % TOLD_EVERY_EPOCHS == 0:
+            tell(f"at epoch {entry.epoch} of {epoch}")
+        engine.make_again(effects.decode(entry.payload), entry.chain)
+
+
+def _check(engine: Engine, manifest: Manifest, epoch: int) -> None:
+    """Hold that what was built is what it must be.
+
+    Raises:
+        DamagedError: it is not.
+    """
+    facts = verify.facts(engine)
+    wrong = verify.faults(engine)
+    if facts.epoch != epoch:
+        wrong.append(f"it is at epoch {facts.epoch} instead of {epoch}")
+    elif epoch == manifest.epoch and facts != backup.facts_of(manifest):
+        wrong.append(f"it has {facts.rows} rows instead of {manifest.rows}, or another history")
+    if wrong:
+        raise DamagedError(
+            f"the backup's catalog is not sound: {'; '.join(wrong)}", hint="Use another backup; nothing was changed."
+        )
+
+
+def _last_id_in(home: Home) -> int:
+    """Return the highest id that the home ever gave out, as far as it can be read."""
+    newest = deque(journal.read(home.journal_dir), maxlen=1)
+    known = effects.decode(newest[0].payload).last_id if newest else 0
+    try:
+        with verify.ReadOnly(home.catalog_path) as catalog:
+            return max(known, verify.last_id(catalog))
+    except McaiError as error:
+        if home.catalog_path.exists():
+            log.warning("the present catalog cannot be asked for its highest id", reason=error.message)
+        return known
+
+
+def _copy_others(home: Home, reach: Reach, target: Path) -> None:
+    """Bring along what the backup holds beside catalog and journal, where the home has nothing of that name."""
+    for each in reach.manifest.files:
+        path = Path(each.path)
+        if path.parts[0] in OTHERS and not (home.dir / path).exists():
+            (target / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            backup.copy_file(reach.source / path, target / path)

@@ -1,0 +1,213 @@
+"""Damages every kind of file of a home, one byte or one end at a time, and holds that nobody is given a wrong row.
+
+Most cases are opened at the layer that the file belongs to (`crash.layers`, in a process of its own, which a case may
+end); some by stopping, damaging and starting a whole home.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+import mcai
+from crash import checking
+from crash.daemon import Daemon
+from crash.layers import Case, Found
+from crash.specimen import Specimen
+from mcai.client import Client
+from mcai.errors import McaiError
+from mcai.paths import Home
+
+TESTS_DIR = Path(__file__).resolve().parent.parent
+ENDS_BYTES = 4_096
+"""Half of the flips go into so much at the beginning or the end of a file, where its structure lies."""
+CUTS = 0.15
+"""So large a part of the cases cuts a file off."""
+WEIGHTS = {"journal": 6, "snapshot": 6, "backup": 3, "archive": 3, "wal": 3, "catalog": 2, "lance": 2}
+"""How many cases a kind gets, by its first word; what is opened in milliseconds gets more."""
+
+_OFFLINE = {**os.environ, "MCAI_NO_START": "1"}
+"""A snapshot that cannot be read is asked of the daemon otherwise."""
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Tally:
+    """What became of the cases, by kind of file."""
+
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+    def count(self, case: Case, verdict: str, told: str = "") -> None:
+        self.counts.setdefault(case.kind, Counter())[verdict] += 1
+        if verdict == "wrong":
+            self.wrong.append(f"{case}: {told}")
+
+    @property
+    def cases(self) -> int:
+        return sum(counter.total() for counter in self.counts.values())
+
+    def table(self) -> str:
+        """Return the counts as lines of text."""
+        verdicts = sorted({verdict for counter in self.counts.values() for verdict in counter})
+        lines = [f"{'kind':<20}" + "".join(f"{name:>10}" for name in (*verdicts, "all"))]
+        for kind, counter in sorted(self.counts.items()):
+            numbers = (*(counter[name] for name in verdicts), counter.total())
+            lines.append(f"{kind:<20}" + "".join(f"{number:>10}" for number in numbers))
+        return "\n".join(lines)
+
+
+def cases(specimen: Specimen, count: int, chance: random.Random) -> list[Case]:
+    """Draw cases: every kind of file gets its part, every file of a kind the same chance."""
+    files = {kind: [path for path in paths if path.stat().st_size] for kind, paths in specimen.files().items()}
+    kinds = sorted(kind for kind, paths in files.items() if paths)
+    groups = Counter(kind.split(" ", 1)[0] for kind in kinds)
+    weights = [WEIGHTS[kind.split(" ", 1)[0]] / groups[kind.split(" ", 1)[0]] for kind in kinds]
+    drawn = [*kinds, *chance.choices(kinds, weights, k=max(0, count - len(kinds)))][:count]
+    return [_case(specimen, number, kind, chance.choice(files[kind]), chance) for number, kind in enumerate(drawn)]
+
+
+def _case(specimen: Specimen, number: int, kind: str, path: Path, chance: random.Random) -> Case:
+    size = path.stat().st_size
+    offset = chance.randrange(size)
+    if chance.random() < 0.5 and size > 2 * ENDS_BYTES:
+        offset = chance.choice((offset % ENDS_BYTES, size - 1 - offset % ENDS_BYTES))
+    action = "cut" if chance.random() < CUTS else "flip"
+    name = str(path.relative_to(specimen.home.dir))
+    return Case(number, kind, name, action, offset, chance.randrange(8))  # type: ignore[arg-type]
+
+
+def at_the_layers(folder: Path, cases: Sequence[Case], say: Say = print) -> Tally:
+    """Open each case at its layer.
+
+    Args:
+        folder: where a specimen was built.
+        cases: drawn for it.
+        say: told how far it is.
+    """
+    tally = Tally()
+    waiting = list(cases)
+    while waiting:
+        answered = 0
+        probing = False
+        for found in _answers(folder, waiting):
+            if isinstance(found, bool):
+                probing = found
+                continue
+            tally.count(waiting[answered], found.verdict, found.told)
+            answered += 1
+            if tally.cases % 500 == 0:
+                say(f"{tally.cases} cases, {len(tally.wrong)} wrong")
+        if answered < len(waiting):  # it died: the daemon has a child for what it was probing, for nothing else
+            verdict = "refused" if probing else "wrong"
+            tally.count(waiting[answered], verdict, "the process that opened it died")
+        waiting = waiting[answered + 1 :]
+    return tally
+
+
+def _answers(folder: Path, waiting: Sequence[Case]) -> Iterator[Found | bool]:
+    """Have a process work on cases; yield what it finds, and whether it is probing, until it ends."""
+    scratch = folder / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    asked = folder / "cases.jsonl"
+    asked.write_bytes(b"".join(msgspec.json.encode(case) + b"\n" for case in waiting))
+    with asked.open("rb") as lines, (folder / "layers.log").open("ab") as log:
+        command = [sys.executable, "-m", "crash.layers", str(folder), str(scratch)]
+        child = subprocess.Popen(command, cwd=TESTS_DIR, stdin=lines, stdout=subprocess.PIPE, stderr=log, env=_OFFLINE)
+    assert child.stdout is not None
+    with child.stdout as answers:
+        for line in answers:
+            told = msgspec.json.decode(line)
+            yield told["probing"] if "probing" in told else msgspec.convert(told, Found)
+    child.wait()
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def whole_home(specimen: Specimen, folder: Path, cases: Sequence[Case], say: Say = print) -> Tally:
+    """Damage a copy of the whole home, start its daemon, and compare everything that it serves with the truth.
+
+    Args:
+        specimen: is copied for each case.
+        folder: the copies lie here, one after the other.
+        cases: drawn for the specimen.
+        say: told what each case came to.
+    """
+    tally = Tally()
+    for case in cases:
+        home = specimen.copy_to(folder / "copy")
+        case.damage(home.dir / case.path)
+        verdict, told = _start(home, specimen)
+        tally.count(case, verdict, told)
+        say(f"{case.number}: {case.kind} {case.action} at {case.offset}: {verdict}{told and f', {told[:160]}'}")
+        if verdict != "wrong":
+            shutil.rmtree(home.dir)
+        else:
+            home.dir.rename(folder / f"wrong-{case.number}")
+    return tally
+
+
+def _start(home: Home, specimen: Specimen) -> tuple[str, str]:
+    daemon = Daemon(home)
+    try:
+        if not daemon.start():
+            reason = daemon.refusal()
+            return ("refused", reason) if reason else ("wrong", f"it ended with {daemon.exit_code} and no reason")
+        with Client(home.dir, start=False) as client:
+            verdict, told = _compare(home, client, specimen, daemon)
+        if daemon.exit_code is not None:
+            return "wrong", f"the daemon ended with {daemon.exit_code}: {daemon.last_words()[-300:]}"
+        daemon.stop()
+        return verdict, told
+    except AssertionError as error:
+        return "wrong", f"{error}\n{daemon.last_words()[-600:]}"
+    finally:
+        if daemon.exit_code is None:
+            daemon.kill()
+
+
+def _compare(home: Home, client: Client, specimen: Specimen, daemon: Daemon) -> tuple[str, str]:
+    truth = specimen.truth
+    try:
+        rows, archive = checking.exported(client), checking.archived(client)
+        pages = _pages(client)
+    except McaiError as error:
+        return "refused", error.message
+    for where, found, wanted in (
+        ("the export", rows, truth.live),
+        ("the archive", archive, truth.archive),
+        ("the pages", pages, truth.live),
+    ):
+        if found != wanted:
+            return "wrong", f"{where}: {len(found)} rows, not {len(wanted)}, or other ones"
+    daemon.wait_until_settled()
+    for text, example_id in truth.queries.items():
+        hits = client.search(text, mode="keyword", limit=3).hits
+        if not hits or hits[0].id != example_id or hits[0].content != text:
+            return "wrong", f"a search for {text!r} finds {[hit.id for hit in hits]}, not {example_id}"
+    with mcai.open_snapshot(home=home.dir) as snapshot:
+        mapped = {row.id: msgspec.to_builtins(row) for row in snapshot.page(limit=1_000).examples}
+    if mapped != truth.live:
+        return "wrong", "the snapshot has other rows"
+    recovery = client.status().recovery
+    return ("mended", recovery.cause) if recovery else ("same", "")
+
+
+def _pages(client: Client) -> Mapping[int, object]:
+    found: dict[int, object] = {}
+    cursor = None
+    while True:
+        page = client.page(limit=100, cursor=cursor)
+        found |= {row.id: msgspec.to_builtins(row) for row in page.examples}
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
