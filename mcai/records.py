@@ -196,7 +196,7 @@ class RotatedDomain(Struct, frozen=True):
 
 
 class RotateResult(Struct, frozen=True):
-    """What a rotation did or would do; domains from which nothing goes are left out."""
+    """What a rotation did or would do, for every domain with live examples; for none when the policy is off."""
 
     dry_run: bool
     epoch: int

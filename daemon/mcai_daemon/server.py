@@ -19,6 +19,7 @@ from mcai import __version__, catalogs, failpoints, logs, settings
 from mcai.embed import make_embedder
 from mcai.paths import Home
 from mcai.store.duck import recovery
+from mcai.upkeep import swap
 from mcai_daemon import STOP_SIGNALS, fatal
 from mcai_daemon.app import make_app
 from mcai_daemon.assembly import Parts
@@ -71,6 +72,7 @@ def run(home: Home) -> int:
     embedder = make_embedder(chosen)
     with owned(home):
         fatal.check(home)
+        swap.finish_interrupted(home)
         was_stopped = home.stopped_path.exists()
         home.stopped_path.unlink(missing_ok=True)
         opened = recovery.open_catalog(home, catalogs.emotions())

@@ -50,24 +50,27 @@ class Published:
         return {self.manifest_name, *self.generation.file_names()}
 
 
-def open_current(folder: Path, known: Mapping[str, Segment] | None = None) -> Published:
+def open_current(folder: Path, before: Published | None = None) -> Published:
     """Open the generation that is in force.
 
     Args:
         folder: of the snapshot.
-        known: segments that are mapped already, by name.
+        before: the one that was in force when last looked: itself, when it still is, and what is mapped is used again.
 
     Raises:
         NoSnapshotError: nothing was published.
         SnapshotDamagedError: a file is damaged, or missing.
         OSError: a file cannot be mapped.
     """
+    known = {layer.segment.name: layer.segment for layer in before.view.layers} if before else {}
     seen: str | None = None
     for _ in range(ATTEMPTS):
         pointer = read_pointer(folder)
+        if before is not None and before.manifest_name == pointer.manifest:
+            return before
         try:
             generation = read_manifest(folder, pointer)
-            return Published(pointer.manifest, generation, _view(folder, generation, known or {}))
+            return Published(pointer.manifest, generation, _view(folder, generation, known))
         except (FileNotFoundError, NotADirectoryError) as error:
             if pointer.manifest == seen:
                 raise SnapshotDamagedError(f"{error.filename}, a file of the snapshot, is missing") from error
@@ -75,7 +78,7 @@ def open_current(folder: Path, known: Mapping[str, Segment] | None = None) -> Pu
     raise SnapshotError(f"the snapshot in {folder} changes faster than it can be opened", hint="Try again.")
 
 
-def _view(folder: Path, generation: Generation, known: Mapping[str, Segment]) -> View:
+def _view(folder: Path, generation: Generation, known: Mapping[str | None, Segment]) -> View:
     hidden = _hidden(folder, generation)
     layers = []
     for entry in generation.segments:

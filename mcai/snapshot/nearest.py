@@ -29,19 +29,29 @@ WIDE_SHARE = 0.25
 
 def nearest(view: View, vector: npt.ArrayLike, limit: int, matcher: Matcher) -> Scored:
     """Return the nearest rows; see `View.nearest`."""
-    query = np.asarray(vector, np.float32)
+    query = np.asarray(vector, np.float64)
     if query.shape != (view.dim,):
         raise DimensionMismatchError(
             f"the vector has {query.size} numbers, the snapshot's have {view.dim}",
             hint=f"Use the same model: {view.model}.",
         )
-    length = np.linalg.norm(query)
-    if not length:
+    unit = _unit(query)
+    if unit is None:
         return []
     found: Scored = []
     for layer in view.layers:
-        found += _of_layer(layer, query / length, limit, matcher)
+        found += _of_layer(layer, unit, limit, matcher)
     return sorted(found, key=lambda row: (-row[1], row[0]))[:limit]
+
+
+def _unit(query: npt.NDArray[np.float64]) -> Vector | None:
+    """Return a vector of unit length in the same direction; None for one that has none."""
+    largest = np.abs(query).max()
+    if not largest or not np.isfinite(largest):
+        return None
+    scaled = query / largest  # the squares of huge or tiny numbers would leave float64
+    unit: Vector = (scaled / np.linalg.norm(scaled)).astype(np.float32)
+    return unit
 
 
 def _of_layer(layer: Layer, query: Vector, limit: int, matcher: Matcher) -> Scored:

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack
 
 import msgspec
 import numpy as np
@@ -27,11 +27,12 @@ from mcai.errors import (
     SnapshotError,
     StaleSnapshot,
 )
-from mcai.filters import MAX_ID, check_limit, make_cursor, parse_filters, read_cursor
+from mcai.filters import MAX_ID, check_limit, parse_filters, read_cursor
 from mcai.paths import find_home
 from mcai.records import Example, Hit, Page, SearchResult
-from mcai.snapshot.generation import open_current
-from mcai.snapshot.view import ALL, Slice, View
+from mcai.snapshot.generation import Published, open_current
+from mcai.snapshot.pages import page_json
+from mcai.snapshot.view import ALL, View
 from mcai.wire import Request, decode
 from mcai.wire.calls.parameters import Filtering, filters, whole_number
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from mcai.snapshot.segment import Segment
 
 T = TypeVar("T")
+Vector: TypeAlias = "Sequence[float] | npt.NDArray[Any]"
 
 log = logging.getLogger("mcai.snapshot")
 
@@ -88,15 +90,15 @@ class Snapshot:
         self._home = find_home(home)
         self._client: Client | None = None
         self._embedder: Embedder | None = None
-        self._view: View | None = None
-        self._epoch = 0
+        self._published: Published | None = None
+        self._socket_epoch = 0
         self._is_closed = False
         self._open(0 if min_epoch is None else whole_number(min_epoch))
 
     @property
     def epoch(self) -> int:
         """What this snapshot shows."""
-        return self._epoch
+        return self._published.view.epoch if self._published else self._socket_epoch
 
     def page(self, limit: int = 100, cursor: str | None = None, **chosen: Unpack[Filtering]) -> SnapshotPage:
         """Return a page of examples in id order; filters as in `mcai.Client.page`.
@@ -115,11 +117,11 @@ class Snapshot:
         check_limit(limit)
 
         def mapped(view: View) -> SnapshotPage:
-            rows = view.page(wanted, after_id, limit)
-            return _page(rows, make_cursor(wanted, rows.last_id) if rows.more else None, view.epoch)
+            page = page_json(view, wanted, after_id, limit)
+            return SnapshotPage(page.json, page.next_cursor, page.epoch)
 
         def asked(client: Client) -> SnapshotPage:
-            query_of_page = {**query, "limit": limit, "cursor": cursor, "min_epoch": self._epoch}
+            query_of_page = {**query, "limit": limit, "cursor": cursor, "min_epoch": self.epoch}
             answer = client.send(Request("GET", "/v1/examples", query_of_page))
             page = decode(answer, Page)
             return SnapshotPage(answer.body, page.next_cursor, page.epoch)
@@ -133,7 +135,7 @@ class Snapshot:
             NotFoundError: there is no such example, or it is archived.
         """
         number = whole_number(example_id, "an id")
-        unknown = NotFoundError(f"example {number} does not exist at epoch {self._epoch}", hint="See: mcai query")
+        unknown = NotFoundError(f"example {number} does not exist at epoch {self.epoch}", hint="See: mcai query")
 
         def mapped(view: View) -> Example:
             found = view.get(number) if 0 < number <= MAX_ID else None
@@ -149,9 +151,7 @@ class Snapshot:
 
         return self._read(mapped, asked)
 
-    def search(
-        self, vector_or_text: str | Sequence[float], limit: int = 10, **chosen: Unpack[Filtering]
-    ) -> SearchResult:
+    def search(self, vector_or_text: str | Vector, limit: int = 10, **chosen: Unpack[Filtering]) -> SearchResult:
         """Find the examples nearest in meaning; filters as in `page`.
 
         Args:
@@ -177,10 +177,11 @@ class Snapshot:
             took_ms = round((time.perf_counter() - begun) * 1e3, 3)
             return SearchResult(hits=hits, mode="semantic", epoch=view.epoch, index_epoch=view.epoch, took_ms=took_ms)
 
-        def asked(client: Client) -> SearchResult:
-            return client.search(vector_or_text, mode="semantic", limit=limit, **chosen)
+        def told(client: Client) -> SearchResult:
+            asked = vector_or_text if isinstance(vector_or_text, str) else [float(each) for each in vector_or_text]
+            return client.search(asked, mode="semantic", limit=limit, **chosen)
 
-        return self._read(mapped, asked)
+        return self._read(mapped, told)
 
     def refresh(self) -> int:
         """Move on to the newest generation; return its epoch.
@@ -189,12 +190,12 @@ class Snapshot:
             NoSnapshotError: there is none any more: the home was restored, and its daemon has not published yet.
         """
         self._open(0)
-        return self._epoch
+        return self.epoch
 
     def close(self) -> None:
         """Let go of the files."""
         self._is_closed = True
-        self._view = None
+        self._published = None
         if self._client is not None:
             self._client.close()
 
@@ -205,27 +206,25 @@ class Snapshot:
         self.close()
 
     def _open(self, min_epoch: int) -> None:
-        known = {layer.segment.name or "": layer.segment for layer in self._view.layers} if self._view else {}
-        view: View | None = None
+        published: Published | None = None
         try:
-            view = open_current(self._home.snapshot_dir, known).view
-            epoch = view.epoch
+            published = open_current(self._home.snapshot_dir, self._published)
+            epoch = published.view.epoch
         except (SnapshotDamagedError, OSError) as error:
-            epoch = self._over_socket(lambda client: client.status().epoch, error)
+            epoch = self._socket_epoch = self._over_socket(lambda client: client.status().epoch, error)
         if epoch < min_epoch:
             raise StaleSnapshot(f"the snapshot is at epoch {epoch}, {min_epoch} was asked for")
-        self._is_closed = False
-        self._view, self._epoch = view, epoch
+        self._published, self._is_closed = published, False
 
     def _read(self, mapped: Callable[[View], T], asked: Callable[[Client], T]) -> T:
         """Read from the files, or over the socket where that is not possible."""
         if self._is_closed:
             raise SnapshotError("the snapshot was closed", hint="Open it again, or refresh() it.")
-        view = self._view
+        published = self._published
         cause: McaiError = SnapshotError(self.error)
-        if view is not None:
+        if published is not None:
             try:
-                return mapped(view)
+                return mapped(published.view)
             except SnapshotDamagedError as error:
                 cause = error
         return self._over_socket(asked, cause)
@@ -251,7 +250,7 @@ class Snapshot:
             # Not worth a trip over the socket: a scan finds the same rows, somewhat later.
             log.warning("searches scan all vectors: %s", error)
 
-    def _vector(self, asked: str | Sequence[float], model: str) -> npt.NDArray[np.float32]:
+    def _vector(self, asked: str | Vector, model: str) -> npt.NDArray[np.float32]:
         if not isinstance(asked, str):
             try:
                 vector = np.asarray(asked, np.float32)
@@ -289,12 +288,6 @@ def open_snapshot(min_epoch: int | None = None, home: str | os.PathLike[str] | N
         SnapshotDamagedError: it is damaged, and no daemon answers instead.
     """
     return Snapshot(home, min_epoch)
-
-
-def _page(rows: Slice, next_cursor: str | None, epoch: int) -> SnapshotPage:
-    cursor = b"null" if next_cursor is None else b'"%b"' % next_cursor.encode()
-    raw = b'{"examples":[%b],"next_cursor":%b,"epoch":%d}' % (rows.json, cursor, epoch)
-    return SnapshotPage(raw, next_cursor, epoch)
 
 
 def _hits(view: View, found: Sequence[tuple[int, float]]) -> list[Hit]:

@@ -10,6 +10,7 @@ import structlog
 
 from mcai.errors import NoSnapshotError, SnapshotDamagedError
 from mcai.failpoints import hit
+from mcai.snapshot.files import sync_folder
 from mcai.snapshot.generation import (
     Published,
     disk_errors,
@@ -40,6 +41,11 @@ class Shelf:
         self._files: set[str] = set()
         self._floor_epoch = 0
         self._sweep_is_due = True
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether any process can map what this writer published."""
+        return self._published is not None
 
     @property
     def published_epoch(self) -> int:
@@ -75,16 +81,29 @@ class Shelf:
         """Say why a generation is of no use, and how long readers may still see it."""
         if told.timeline != self._timeline:
             self.error = "the snapshot shows another history"
-            remove(self.folder, [POINTER_NAME])
+            self._withdraw()
         else:
             self.error = f"the snapshot's vectors were made with {told.model}"
             # Its rows are right: it stays in force until the new one is as far.
             self._floor_epoch = told.epoch
 
-    def start_over(self) -> None:
-        """Let what is in force stand until the next writer's view is as far, and delete it then."""
+    def start_over(self, withdraw: bool) -> None:
+        """Let what is in force stand until the next view is as far and delete it then, or ``withdraw`` it now.
+
+        Raises:
+            SnapshotError: the folder cannot be written.
+        """
         self._floor_epoch, self._published = self.published_epoch, None
         self._files, self._sweep_is_due = set(), True
+        if withdraw:
+            self._withdraw()
+
+    def _withdraw(self) -> None:
+        """Show readers nothing any more: they ask the daemon."""
+        self._floor_epoch = 0
+        with disk_errors(self.folder):
+            remove(self.folder, [POINTER_NAME])
+            sync_folder(self.folder)
 
     def write(self, name: str, layers: Sequence[Layer]) -> list[Layer]:
         """Write what shows of some layers as one segment and map it; nothing when nothing shows."""

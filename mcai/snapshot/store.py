@@ -53,7 +53,7 @@ class SnapshotStore:
         self._shelf = shelf
         self._mapped = view.layers
         self._tail: tuple[Layer, ...] = ()
-        self._saved_epoch = shelf.published_epoch
+        self._saved_epoch = view.epoch if shelf.is_in_force else None
         self._merge: Merge | None = None
         self._graph_error: str | None = None
 
@@ -124,7 +124,7 @@ class SnapshotStore:
             StoreFullError: the disk is full; the generation before stays in force.
             SnapshotError: the folder cannot be written; likewise.
         """
-        if self.view.epoch == self._saved_epoch and self.view.epoch:
+        if self.view.epoch == self._saved_epoch:
             return False
         self._commit(self._mapped)
         return True
@@ -246,11 +246,19 @@ class SnapshotStore:
             found += [damage.message for damage in layer.segment.verify()]
         return found
 
-    def reset(self) -> None:
-        """Start empty at epoch 0, because what is mapped is damaged; it stays in force until `view` is as far again."""
+    def reset(self, *, withdraw: bool = False) -> None:
+        """Start empty at epoch 0; what is in force stays there until `view` is as far again.
+
+        Args:
+            withdraw: take it out of force now, because it shows what the catalog never had, or has no more. (Damage is
+                no reason: whoever meets it asks the daemon.)
+
+        Raises:
+            SnapshotError: the folder cannot be written.
+        """
         self._drop_merge()
-        self._shelf.start_over()
-        self._mapped, self._tail, self._saved_epoch = (), (), 0
+        self._shelf.start_over(withdraw)
+        self._mapped, self._tail, self._saved_epoch = (), (), None
         self.view = View(0, self.view.model, self.view.dim)
 
     def info(self) -> SnapshotInfo:

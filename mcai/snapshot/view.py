@@ -55,6 +55,11 @@ class View:
         """How many rows show."""
         return sum(layer.rows for layer in self.layers)
 
+    @property
+    def scanned_rows(self) -> int:
+        """How many rows a search has to scan, because no graph is over them."""
+        return sum(layer.rows for layer in self.layers if layer.segment.graph is None)
+
     @cached_property
     def _by_first_id(self) -> list[Layer]:
         return sorted(self.layers, key=lambda layer: layer.segment.first_id)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -188,3 +189,43 @@ class ArchiveFiles:
                     writer.write_batch(batch)
             failpoints.hit("rotate.parquet")
         return True
+
+
+def count(folder: Path, ids: Sequence[int]) -> tuple[int, int]:
+    """Return how many files a folder has, and how many rows in them are these examples'.
+
+    A file that cannot be read counts as a row: nobody knows what is in it.
+    """
+    files = files_in(folder).values()
+    return len(files), sum(_marked(path, ids)[1] for path in files)
+
+
+def drop(folder: Path, ids: Sequence[int]) -> None:
+    """Take these examples out of the files of a backup, where no catalog says what belongs in them.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    import pyarrow.parquet as pq
+
+    for path in files_in(folder).values():
+        table, theirs = _marked(path, ids)
+        if table is None or theirs == len(table):
+            path.unlink()
+        elif theirs:
+            with replacing(path) as file:
+                pq.write_table(table.filter(table["stays"]).drop_columns("stays"), file, compression="zstd")
+
+
+def _marked(path: Path, ids: Sequence[int]) -> tuple[Any, int]:
+    """Return a file's rows with a column ``stays``, and how many do not; no rows and 1 when it cannot be read."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        stays = pc.invert(pc.is_in(table["id"], value_set=pa.array(ids, pa.int64())))
+    except (OSError, pa.ArrowException, KeyError, UnicodeDecodeError, OverflowError, MemoryError):
+        return None, 1
+    return table.append_column("stays", stays), len(table) - (pc.sum(stays).as_py() or 0)

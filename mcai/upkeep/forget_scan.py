@@ -45,10 +45,10 @@ class Order(Struct):
 class Report(Struct):
     """What a scan found."""
 
-    scanned: int = 0
-    """Files."""
+    scanned: list[str] = []
+    """Files, by their path below the folder."""
     hits: dict[str, list[int]] = {}
-    """Path below the folder -> which markers are in the file."""
+    """File -> which markers are in it."""
     unread: list[str] = []
     """Files that could not be read."""
 
@@ -100,7 +100,9 @@ class Finder:
         found: set[int] = set()
         with path.open("rb", buffering=0) as file:
             begin = 0
-            while data := os.pread(file.fileno(), _CHUNK_BYTES + self._longest + 2 * _WORD_BYTES, begin):
+            while self._markers and (
+                data := os.pread(file.fileno(), _CHUNK_BYTES + self._longest + 2 * _WORD_BYTES, begin)
+            ):
                 found |= self.find(data)
                 begin += _CHUNK_BYTES
         return found
@@ -166,16 +168,17 @@ def look_through(order: Order) -> Report:
     folder, report = Path(order.folder), Report()
     finder = Finder(order.markers)
     for path in _files(folder):
+        name = str(path.relative_to(folder))
         try:
             found = finder.find_in_file(path)
         except FileNotFoundError:
             continue  # removed meanwhile
         except OSError:
-            report.unread.append(str(path.relative_to(folder)))
+            report.unread.append(name)
             continue
-        report.scanned += 1
+        report.scanned.append(name)
         if found:
-            report.hits[str(path.relative_to(folder))] = sorted(found)
+            report.hits[name] = sorted(found)
     return report
 
 

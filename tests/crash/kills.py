@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,8 @@ FIRST: dict[str, Kind] = {
 }
 """What is asked first, so that a failpoint is reached: by the first word of its name."""
 
+IDLE_S = {"snapshot": 0.8}
+"""How long each writer pauses: a snapshot is published after half a second, and merged when nothing comes."""
 AT_WRITES = 12
 """Failpoints of the write path are armed for one of so many passes: they are passed with every write."""
 REACHED_WITHIN_S = 30.0
@@ -135,7 +137,7 @@ class Siege:
         area = point.split(".", 1)[0]
         nth = self._chance.randint(1, AT_WRITES if area == "write" else 2 if area in ("index", "snapshot") else 1)
         if self.daemon.start(f"{point}:{nth}:kill"):
-            with self._writers(log, threads, first=FIRST.get(area)):
+            with self._writers(log, threads, FIRST.get(area), IDLE_S.get(area, 0.0)):
                 hit = self.daemon.has_ended(REACHED_WITHIN_S)
                 if not hit:
                     self.daemon.kill()
@@ -161,11 +163,11 @@ class Siege:
             checking.check_everywhere(self.daemon.home, client, self.world, self._chance)
 
     @contextmanager
-    def _writers(self, log: Path, threads: int, first: Kind | None = None):  # type: ignore[no-untyped-def]
+    def _writers(self, log: Path, threads: int, first: Kind | None = None, pause_s: float = 0.0) -> Iterator[None]:
         """Have writers at work; they are told to stop, and waited for, at the end of the block."""
         command = [sys.executable, "-m", "crash.writers", str(self.daemon.home.dir), str(log)]
         command += ["--seed", str(self._chance.getrandbits(32)), "--threads", str(threads)]
-        command += ["--first", first] if first else []
+        command += ["--pause-s", str(pause_s), *(["--first", first] if first else [])]
         child = subprocess.Popen(command, cwd=TESTS_DIR, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             yield
@@ -176,7 +178,7 @@ class Siege:
 
 
 @contextmanager
-def short_folder():  # type: ignore[no-untyped-def]
+def short_folder() -> Iterator[Path]:
     """Yield a folder whose path leaves room for a socket's; it stays when the block fails."""
     folder = Path(tempfile.mkdtemp(prefix="mcai-"))
     yield folder

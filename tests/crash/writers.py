@@ -1,6 +1,6 @@
 """A process of its own that changes a home from several threads until the daemon is gone, and notes every answer.
 
-    python -m crash.writers HOME LOG --seed N --threads N [--first KIND]
+    python -m crash.writers HOME LOG --seed N --threads N [--first KIND] [--pause-s S]
 
 It ends when the daemon has gone away, or when its standard input is closed; it never starts a daemon.
 """
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
@@ -47,15 +49,16 @@ KINDS: dict[Kind, int] = {
     "backup": 1,
 }
 """How often each is asked, in parts."""
-BACKUPS = 2
-"""So many backups lie in the home at most; one more is refused."""
+BACKUPS_KEPT = 2
+"""So many backups lie in the home before the next one."""
 
 
 class Writers:
     """What the threads share: who is live, roughly, and when to stop."""
 
-    def __init__(self, home: Path, log: Log, seed: int) -> None:
+    def __init__(self, home: Path, log: Log, seed: int, pause_s: float) -> None:
         self.home = home
+        self.pause_s = pause_s
         self.log = log
         self.stop = threading.Event()
         self._chance = random.Random(seed)
@@ -74,6 +77,7 @@ class Writers:
                 first = None
                 if not self._ask(client, operation):
                     return
+                self.stop.wait(self.pause_s)
         except DaemonError:
             return  # it died while nothing was asked
 
@@ -108,10 +112,18 @@ class Writers:
                 case "rollback" if self._epoch:
                     fields = {"at": max(0, self._epoch - self._chance.randint(1, 12))}
                 case "backup":
-                    fields = {"dest": str(self.home / "backups" / f"mine-{self._chance.randrange(BACKUPS)}")}
+                    fields = {"dest": str(self._place_for_backup())}
                 case _:
                     kind, fields = "add", {"rows": self._new_rows(), "key": f"{self._chance.getrandbits(128):032x}"}
         return self.log.ask(kind, **fields)
+
+    def _place_for_backup(self) -> Path:
+        """Return a free place among the home's backups, after removing older ones of ours."""
+        folder = self.home / "backups"
+        mine = sorted(folder.glob("mine-*"))
+        for path in mine[: max(0, len(mine) - BACKUPS_KEPT)]:
+            shutil.rmtree(path, ignore_errors=True)
+        return folder / f"mine-{time.time_ns()}"
 
     def _new_rows(self) -> list[dict[str, Any]]:
         rows = [self._new_row() for _ in range(self._chance.randint(1, 12))]
@@ -240,9 +252,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--first", choices=list(KINDS))
+    parser.add_argument("--pause-s", type=float, default=0.0, help="between two operations of a thread")
     asked = parser.parse_args()
     log = Log(asked.log)
-    writers = Writers(asked.home, log, asked.seed)
+    writers = Writers(asked.home, log, asked.seed, asked.pause_s)
     client = Client(asked.home, start=False)
     firsts = [asked.first, *[None] * (asked.threads - 1)]
     threads = [threading.Thread(target=writers.write, args=(client, first)) for first in firsts]

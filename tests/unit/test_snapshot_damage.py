@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from mcai.errors import SnapshotDamagedError, SnapshotError, StoreFullError
+from mcai.errors import NoSnapshotError, SnapshotDamagedError, SnapshotError, StoreFullError
 from mcai.failpoints import arm
 from mcai.filters import Filters
 from mcai.records import Example
@@ -24,7 +24,7 @@ from mcai.snapshot.store import SnapshotStore
 from mcai.snapshot.view import View
 from snapshot_kit import change, examples_of, file_names, ids_of, numbered, open_store, published, row, vector_of
 
-FLIPS_A_FILE = 60
+FLIPS_A_FILE = 40
 SEED = 20261123
 TESTS_DIR = Path(__file__).resolve().parents[1]
 
@@ -46,7 +46,7 @@ def answers(view: View) -> tuple[list[list[Example]], list[Example | None], list
     """Ask a view everything that it can be asked."""
     pages = [examples_of(view, filters) for filters in FILTERS]
     found = [view.get(number) for number in range(95)]
-    picked = [each and msgspec.json.decode(each, type=Example) for each in found]
+    picked = [None if each is None else msgspec.json.decode(each, type=Example) for each in found]
     return pages, picked, view.nearest(vector_of("question 52"), 5)
 
 
@@ -169,6 +169,21 @@ def test_a_damaged_store_starts_over(sound: Path, tmp_path: Path) -> None:
     assert file_names(folder) == {POINTER_NAME, *after.file_names()}
 
 
+def test_a_snapshot_that_is_ahead_of_the_catalog_is_withdrawn(sound: Path, tmp_path: Path) -> None:
+    """Rows that the catalog lost, or never had, are shown to nobody any more."""
+    folder = tmp_path / "snapshot"
+    shutil.copytree(sound, folder)
+    store = open_store(folder)
+
+    store.reset(withdraw=True)
+
+    with pytest.raises(NoSnapshotError):
+        open_current(folder)
+    change(store, ROWS[:5])
+    assert store.publish() and not store.publish()
+    assert ids_of(open_current(folder).view) == [1, 2, 3, 4, 5]
+
+
 # A child that takes in five changes, publishes each and merges; it says how far it is published.
 WRITER = """
 import sys; from pathlib import Path
@@ -183,7 +198,7 @@ for number in range(store.view.epoch + 1, 6):
 """
 
 
-@pytest.mark.parametrize("nth", [1, 2, 3])
+@pytest.mark.parametrize("nth", [1, 3])
 @pytest.mark.parametrize("name", ["snapshot.segment", "snapshot.manifest", "snapshot.flipped", "snapshot.merged"])
 def test_a_crash_at_any_step_leaves_a_readable_generation(tmp_path: Path, name: str, nth: int) -> None:
     """kill -9 at each failpoint: a whole generation is in force, no older than what was said, and the next start goes

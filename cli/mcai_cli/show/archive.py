@@ -13,7 +13,7 @@ from mcai_cli.show.tables import table
 def print_rotation(done: RotateResult) -> None:
     """Print one line a domain that lost examples, and the way back."""
     out = console()
-    rows = [(each.domain, each.before, each.moved, each.after) for each in done.domains]
+    rows = [(each.domain, each.before, each.moved, each.after) for each in done.domains if each.moved]
     moved = "would move" if done.dry_run else "moved"
     made = table(["domain", ("before", "right"), (moved, "right"), ("after", "right")], rows)
     made.columns[0].max_width = 36

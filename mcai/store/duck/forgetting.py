@@ -56,6 +56,19 @@ def tally(cursor: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> Tally:
     return Tally(here[:2], there[:2], (here[2] + there[2], here[3] + there[3]))
 
 
+def known(cursor: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> int:
+    """Return of how many of these examples there is any version."""
+    union = " UNION ".join(f"SELECT id FROM {table} WHERE id IN {AMONG}" for table in _VERSIONED)
+    row = one(cursor, f"SELECT count(*) FROM ({union})", [list(ids)] * len(_VERSIONED))
+    return int(row[0]) if row else 0
+
+
+def forgotten(cursor: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> int:
+    """Return how many of these examples were forgotten."""
+    row = one(cursor, f"SELECT count(DISTINCT id) FROM forgotten WHERE id IN {AMONG}", [list(ids)])
+    return int(row[0]) if row else 0
+
+
 def texts(cursor: duckdb.DuckDBPyConnection, ids: Sequence[int], limit_rows: int) -> set[str]:
     """Return what these examples say and said: the texts of up to so many of their versions."""
     parts = [f"SELECT content, response, source, metadata FROM {table} WHERE id IN {AMONG}" for table in _VERSIONED]

@@ -7,6 +7,7 @@ is made again without the row.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from mcai.store.duck import effects
@@ -16,6 +17,17 @@ from mcai.store.journal.lines import Torn, walk
 from mcai.store.journal.segments import find_segments, opened
 
 _TABLES: tuple[Table, ...] = ("examples", "examples_archive")
+
+
+@dataclass
+class Counted:
+    """What a journal holds."""
+
+    entries: int = 0
+    rows: int = 0
+    """Rows of the examples that are asked about."""
+    unreadable: int = 0
+    """Stretches of bytes that no entry can be read from: nobody knows whose they are."""
 
 
 class Redactor:
@@ -38,23 +50,19 @@ class Redactor:
         """Return how many rows of an entry are theirs."""
         return sum(row[0] in self._ids for table in _TABLES for row in entry.rows.get(table, ()))
 
-    def count(self, folder: Path) -> tuple[int, int]:
-        """Read a journal, entries that were taken back too.
-
-        Returns:
-            how many entries it has, and how many rows in them are theirs; bytes that no entry can be read from count as
-            one, for nobody knows whose they are.
+    def count(self, path: Path) -> Counted:
+        """Read a journal, or one file of one; entries that were taken back count too.
 
         Raises:
-            OSError: a segment cannot be read.
+            OSError: a file cannot be read.
         """
-        entries = rows = 0
-        for segment in find_segments(folder)[0]:
+        counted = Counted()
+        for segment in find_segments(path)[0] if path.is_dir() else [path] if path.exists() else []:
             with opened(segment) as file:
                 for found in walk(file):
                     if isinstance(found, Torn):
-                        rows += 1
+                        counted.unreadable += 1
                     elif isinstance(found.line, Line):
-                        entries += 1
-                        rows += self.held(effects.decode(found.line.payload))
-        return entries, rows
+                        counted.entries += 1
+                        counted.rows += self.held(effects.decode(found.line.payload))
+        return counted

@@ -50,7 +50,8 @@ def candidates(
         now: naive UTC.
 
     Returns:
-        dataset id -> (live examples before, (id, c_epoch) of those that go, oldest first); only where some go.
+        dataset id -> (live examples before, (id, c_epoch) of those that go, oldest first), for every dataset with live
+        examples; empty when the policy is.
     """
     if policy.max_rows is None and not policy.max_age_days and not policy.dislikes:
         return {}
@@ -61,7 +62,7 @@ def candidates(
     values = [older_than, policy.dislikes or None, policy.max_rows]
     for dataset_id, example_id, c_epoch in cursor.execute(_RANKED, values).fetchall():
         taken.setdefault(dataset_id, []).append((example_id, c_epoch))
-    return {dataset_id: (before[dataset_id], versions) for dataset_id, versions in taken.items()}
+    return {dataset_id: (rows, taken.get(dataset_id, [])) for dataset_id, rows in before.items()}
 
 
 def archived(

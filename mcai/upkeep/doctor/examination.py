@@ -18,7 +18,7 @@ from mcai.store.duck import verify
 from mcai.store.duck.catalog import DuckCatalog
 from mcai.store.duck.connection import SCHEMA_VERSION
 from mcai.upkeep.doctor import derived, home, store
-from mcai.upkeep.doctor.model import Look, Patient, Trouble
+from mcai.upkeep.doctor.model import FIX, Look, Patient, Trouble
 from mcai.upkeep.doctor.reopening import reopened
 
 log = structlog.get_logger("doctor")
@@ -46,7 +46,7 @@ DATA: Mapping[str, Look] = {
     "put aside": home.look_at_damaged,
 }
 _OF_THE_CATALOG = frozenset({"rows", "journal", "base copies", "index", "snapshot", "archive"})
-"""What says nothing while the catalog cannot be read."""
+"""What says nothing while not all of the catalog can be read."""
 
 
 def examine_live(served: Home, catalog: DuckCatalog, settings: Settings) -> DoctorReport:
@@ -125,14 +125,14 @@ def _for_looking(examined: Home) -> Iterator[Patient]:
 def _look(looks: Mapping[str, Look], patient: Patient, tell: Tell) -> Found:
     found: Found = {}
     for name, look in looks.items():
-        if name in _OF_THE_CATALOG and patient.source is None and found.get("catalog"):
+        if name in _OF_THE_CATALOG and not _is_well({"catalog": found.get("catalog", [])}):
             continue
         tell(f"looking at: {name}")
         troubles: list[Trouble] = []
         try:
             troubles.extend(look(patient))
         except McaiError as error:
-            troubles.append(Trouble(error.message, error.hint))
+            troubles.append(Trouble(error.message, error.hint or FIX))
         except OSError as error:
             troubles.append(Trouble(f"{error.filename or patient.home.dir}: {error.strerror}"))
         found[name] = troubles
