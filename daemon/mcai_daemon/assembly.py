@@ -15,7 +15,7 @@ from mcai.dataset.indexer import Indexer
 from mcai.dataset.knowledge import Knowledge
 from mcai.dataset.publisher import Publisher
 from mcai.embed import Embedder
-from mcai.errors import FatalStoreError
+from mcai.errors import FatalStoreError, McaiError
 from mcai.paths import Home
 from mcai.records import Place
 from mcai.settings import Settings
@@ -26,6 +26,8 @@ from mcai.store.duck import verify
 from mcai.store.duck.recovery import Opened
 from mcai.store.sandbox.copy import write_copy
 from mcai.store.sandbox.host import Sandbox
+from mcai.upkeep.archive_files import ArchiveFiles
+from mcai.upkeep.forget import Forgetting
 from mcai.upkeep.rotation import Rotation
 from mcai.upkeep.service import Upkeep
 from mcai_daemon.services import EngineFailure, Services
@@ -61,16 +63,28 @@ class Parts:
         knowledge = Knowledge(self.catalog, self.publisher, self._indexer, embedder, wait_s)
         self._rotation = Rotation(self.catalog, settings, knowledge.write)
         self._upkeep = Upkeep(home, self.catalog, settings, knowledge, needs_base=opened.needs_base)
+        self._archive = ArchiveFiles(self.catalog, home.archive_dir)
+        self._forgetting = Forgetting(
+            home, self.catalog, knowledge.write, self._forget_derived, self._archive, self._upkeep.alone
+        )
         sandbox = Sandbox(home.temp_dir, self._copy_for_queries, lambda: self.catalog.epoch)
         self.services = Services(
-            home, settings, knowledge, self._rotation, self._upkeep, sandbox, failure, opened.recovery
+            home,
+            settings,
+            knowledge,
+            self._rotation,
+            self._forgetting,
+            self._upkeep,
+            sandbox,
+            failure,
+            opened.recovery,
         )
 
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """Return what runs beside the requests until it is cancelled."""
         following = [self.publisher.run(), self.publisher.keep_graph(), self._indexer.run()]
-        by_the_clock = [self._rotation.run(), self._upkeep.run(), self._verify()]
-        return [self._watched(each) for each in (*following, *by_the_clock)]
+        by_the_clock = [self._rotation.run(), self._upkeep.run(), self._archive.run(), self._verify()]
+        return [self._watched(each) for each in (*following, *by_the_clock, self._finish_forgetting())]
 
     async def _watched(self, task: Coroutine[Any, Any, None]) -> None:
         """Run one of them; an engine that gives up ends the process, wherever it is noticed."""
@@ -114,6 +128,15 @@ class Parts:
         """Take examples, which the catalog has forgotten, out of everything that is made from it."""
         await asyncio.to_thread(self.services.sandbox.discard)
         return [await self.publisher.forget(ids), await self._indexer.forget(ids)]
+
+    async def _finish_forgetting(self) -> None:
+        """Do the rest of what a crash or a full disk cut off."""
+        try:
+            await self._forgetting.finish_pending()
+        except FatalStoreError:
+            raise
+        except McaiError as error:
+            log.error("forgetting is not finished; the next forget or start goes on", reason=error.message)
 
     async def _verify(self) -> None:
         await asyncio.sleep(VERIFY_AFTER_S)

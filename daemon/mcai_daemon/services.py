@@ -15,6 +15,7 @@ from mcai.paths import Home
 from mcai.records import RecoveryInfo
 from mcai.settings import Settings
 from mcai.store.sandbox.host import Sandbox
+from mcai.upkeep.forget import Forgetting
 from mcai.upkeep.rotation import Rotation
 from mcai.upkeep.service import Upkeep
 
@@ -46,6 +47,7 @@ class Services:
     settings: Settings
     knowledge: Knowledge
     rotation: Rotation
+    forgetting: Forgetting
     upkeep: Upkeep
     sandbox: Sandbox
     failure: EngineFailure

@@ -54,6 +54,7 @@ class Daemon:
         services: Any = SimpleNamespace(
             knowledge=Recorder(self.seen, **prepared),
             rotation=Recorder(self.seen, **prepared),
+            forgetting=Recorder(self.seen, **prepared),
             upkeep=Recorder(self.seen, backups=BACKUPS, **prepared),
             sandbox=Recorder(self.seen, run=prepared["sql"]),
         )

@@ -45,7 +45,7 @@ async def forget(call: Call) -> ForgetResult:
         raise InvalidRequestError(
             "nothing is named that could be forgotten", hint="Give ids, a source or other filters."
         )
-    return await call.services.upkeep.forget(ids or [], filters, dry_run=body.dry_run)
+    return await call.services.forgetting.forget(ids or [], filters, dry_run=body.dry_run)
 
 
 async def doctor(call: Call) -> DoctorReport:
