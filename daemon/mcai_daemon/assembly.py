@@ -15,7 +15,7 @@ from mcai.dataset.indexer import Indexer
 from mcai.dataset.knowledge import Knowledge
 from mcai.dataset.publisher import Publisher
 from mcai.embed import Embedder
-from mcai.errors import FatalStoreError, McaiError
+from mcai.errors import FatalStoreError
 from mcai.paths import Home
 from mcai.records import Place
 from mcai.settings import Settings
@@ -36,6 +36,8 @@ log = structlog.get_logger("server")
 
 VERIFY_AFTER_S = 30.0
 """The whole catalog is read once after each start: a damaged block is found before somebody asks for it."""
+DERIVED_WAIT_S = 600.0
+"""So long forgetting waits for what is derived to follow the catalog; it is tried again after that."""
 
 
 class Parts:
@@ -83,8 +85,8 @@ class Parts:
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """Return what runs beside the requests until it is cancelled."""
         following = [self.publisher.run(), self.publisher.keep_graph(), self._indexer.run()]
-        by_the_clock = [self._rotation.run(), self._upkeep.run(), self._archive.run(), self._verify()]
-        return [self._watched(each) for each in (*following, *by_the_clock, self._finish_forgetting())]
+        by_the_clock = [self._rotation.run(), self._upkeep.run(), self._archive.run(), self._forgetting.run()]
+        return [self._watched(each) for each in (*following, *by_the_clock, self._verify())]
 
     async def _watched(self, task: Coroutine[Any, Any, None]) -> None:
         """Run one of them; an engine that gives up ends the process, wherever it is noticed."""
@@ -127,16 +129,10 @@ class Parts:
     async def _forget_derived(self, ids: Sequence[int]) -> list[Place]:
         """Take examples, which the catalog has forgotten, out of everything that is made from it."""
         await asyncio.to_thread(self.services.sandbox.discard)
+        # A change that was read before they were forgotten may still be on its way.
+        await self.publisher.reach(self.catalog.epoch, DERIVED_WAIT_S)
+        await self._indexer.require(self.catalog.epoch, DERIVED_WAIT_S)
         return [await self.publisher.forget(ids), await self._indexer.forget(ids)]
-
-    async def _finish_forgetting(self) -> None:
-        """Do the rest of what a crash or a full disk cut off."""
-        try:
-            await self._forgetting.finish_pending()
-        except FatalStoreError:
-            raise
-        except McaiError as error:
-            log.error("forgetting is not finished; the next forget or start goes on", reason=error.message)
 
     async def _verify(self) -> None:
         await asyncio.sleep(VERIFY_AFTER_S)

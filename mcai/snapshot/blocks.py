@@ -68,14 +68,15 @@ class BlockFile:
     def check_ranges(self, begins: Positions, ends: Positions) -> None:
         """Check the blocks below many ranges of bytes, each of at least one byte; see `check`."""
         first, last = begins // BLOCK_BYTES, (ends - 1) // BLOCK_BYTES
-        longest = int((last - first).max(initial=0))
-        if longest > 1:
+        if int((last - first).max(initial=0)) > 1:
             for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
                 self.check(begin, end)
             return
-        for blocks in (first, last)[: longest + 1]:
-            for block in np.unique(blocks[self._checked_array[blocks] == 0]).tolist():
-                self._check_block(block)
+        for blocks in (first, last):
+            is_checked = self._checked_array[blocks]
+            if not is_checked.all():
+                for block in np.unique(blocks[is_checked == 0]).tolist():
+                    self._check_block(block)
 
     def check_all(self) -> Iterator[SnapshotDamagedError]:
         """Check every block anew, also those that were good before; yield the damage."""

@@ -95,15 +95,15 @@ def _column(name: str, totals: Totals) -> Any:
     valid = _untouched(-(-rows // 8)) if nulls else None
     if name not in totals.text_bytes:
         return pa.Array.from_buffers(kind, rows, [valid, _untouched(rows * _WIDTHS[kind])], nulls)
-    offsets = mmap.mmap(-1, (rows + 1) * 8)
+    offsets = mmap.mmap(-1, (rows + 1) * 8, flags=mmap.MAP_PRIVATE)
     struct.pack_into("<q", offsets, rows * 8, totals.text_bytes[name])  # the writer cuts the data after the last offset
     data = _untouched(totals.text_bytes[name])
     return pa.Array.from_buffers(kind, rows, [valid, pa.py_buffer(offsets), data], nulls)
 
 
 def _untouched(size_bytes: int) -> Any:
-    """Return a buffer of addresses only: memory that nobody touches is none."""
-    return pa.py_buffer(mmap.mmap(-1, size_bytes) if size_bytes else b"")
+    """Return a buffer of addresses only: nobody can write there, so no memory is set aside for it."""
+    return pa.py_buffer(mmap.mmap(-1, size_bytes, mmap.MAP_PRIVATE, mmap.PROT_READ) if size_bytes else b"")
 
 
 def _places(path: Path) -> dict[str, Buffer]:

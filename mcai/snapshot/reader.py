@@ -92,6 +92,7 @@ class Snapshot:
         self._embedder: Embedder | None = None
         self._published: Published | None = None
         self._socket_epoch = 0
+        self._scanned: set[str | None] = set()
         self._is_closed = False
         self._open(0 if min_epoch is None else whole_number(min_epoch))
 
@@ -244,18 +245,21 @@ class Snapshot:
             raise (cause if isinstance(cause, McaiError) else SnapshotError(why)) from error
 
     def _load_graph(self, segment: Segment) -> None:
+        if segment.name in self._scanned:
+            return
         try:
             segment.load_graph()
         except (SnapshotError, SnapshotDamagedError, OSError) as error:
             # Not worth a trip over the socket: a scan finds the same rows, somewhat later.
             log.warning("searches scan all vectors: %s", error)
+            self._scanned.add(segment.name)
 
-    def _vector(self, asked: str | Vector, model: str) -> npt.NDArray[np.float32]:
+    def _vector(self, asked: str | Vector, model: str) -> npt.NDArray[Any]:
         if not isinstance(asked, str):
             try:
-                vector = np.asarray(asked, np.float32)
+                vector = np.asarray(asked, np.float64)
             except (TypeError, ValueError):
-                vector = np.full(1, np.nan, np.float32)
+                vector = np.full(1, np.nan)
             if not np.isfinite(vector).all():
                 raise InvalidRequestError("the vector has values that are no numbers")
             return vector

@@ -46,7 +46,9 @@ class Text:
         if len(positions) and positions[-1] - positions[0] == len(positions) - 1:
             edges = self._offsets.slice(int(positions[0]), int(positions[-1]) + 2)
             return edges[:-1], edges[1:]
-        return self._offsets.take(positions), self._offsets.take(positions + 1)
+        self._offsets.check_rows(positions, positions + 2)
+        edges = self._offsets.unchecked()
+        return edges[positions], edges[positions + 1]
 
     def data(self, begins: Positions, ends: Positions) -> Array:
         """Return the column's bytes, of which those of the given rows were checked."""

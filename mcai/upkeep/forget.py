@@ -1,7 +1,7 @@
 """Forgetting: examples leave every place in the home where they are or were, for good.
 
 What goes first is written down in the catalog, as ids alone. Every step can be done again, so that after a crash or on
-a full disk the rest is done at the next start, or with the next request.
+a full disk the rest is done as soon as it can be.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from mcai import failpoints
-from mcai.errors import StoreError
+from mcai.errors import FatalStoreError, McaiError, StoreError
 from mcai.filters import Filters
 from mcai.paths import Home
 from mcai.records import ForgetResult, Place
@@ -33,6 +33,7 @@ log = structlog.get_logger("forget")
 
 PENDING = "forget_pending"
 """The ids that are being forgotten, in the catalog's `meta`: no text, which would stay in the file."""
+RETRY_S = 60.0
 MAX_TEXT_ROWS = 10_000
 """The texts of so many row versions are looked for in the bytes of all files afterwards."""
 
@@ -86,8 +87,8 @@ class Forgetting:
             dry_run: look where they are, change nothing.
 
         Raises:
-            StoreFullError: the disk is full. What was begun is finished at the next start, or with the next request.
-            StoreError: a place could not be cleaned; as before.
+            StoreFullError: the disk is full. What was begun is finished as soon as it can be.
+            StoreError: a place could not be cleaned; likewise.
         """
         async with self._alone:
             chosen = await asyncio.to_thread(self._choose, ids, filters)
@@ -95,14 +96,29 @@ class Forgetting:
                 return await asyncio.to_thread(self._preview, chosen)
             return await self._carry_out(chosen, {filters.source} if filters.source else set())
 
+    async def run(self) -> None:
+        """Finish what a crash, a full disk or an index that is not ready cut off; look for it until cancelled.
+
+        Raises:
+            FatalStoreError: the engine has given up.
+        """
+        while True:
+            try:
+                await self.finish_pending()
+            except FatalStoreError:
+                raise
+            except McaiError as error:
+                log.error("what is to be forgotten is not gone yet", reason=error.message)
+            await asyncio.sleep(RETRY_S)
+
     async def finish_pending(self) -> None:
-        """Do the rest of what was cut off, if there is any; called at the start of the daemon.
+        """Do the rest of what was cut off, if there is any.
 
         Raises:
             StoreError: it cannot be finished now either.
         """
         async with self._alone:
-            if self._pending():
+            if await asyncio.to_thread(self._pending):
                 done = await self._carry_out([], set())
                 log.info("finished what was to be forgotten", epoch=done.epoch, forgotten=done.forgotten)
 
@@ -126,7 +142,7 @@ class Forgetting:
         return ForgetResult(True, self._catalog.epoch, known, receipt.places())
 
     async def _carry_out(self, chosen: Sequence[int], words: set[str]) -> ForgetResult:
-        unfinished = self._pending()
+        unfinished = await asyncio.to_thread(self._pending)
         ids = sorted({*chosen, *unfinished})
         if not ids:
             return msgspec.structs.replace(self._preview(ids), dry_run=False)
@@ -135,8 +151,9 @@ class Forgetting:
         gone = await self._write(lambda: self._leave_catalog(ids, resumed=bool(unfinished)))
         receipt.add(gone.places)
         receipt.add([await asyncio.to_thread(self._leave_journal, ids)])
-        receipt.add(await self._derived(ids))
         receipt.add(await asyncio.to_thread(self._leave_files, ids))
+        # Last, for these may not be ready yet: nothing else waits for them.
+        receipt.add(await self._derived(ids))
         await asyncio.to_thread(self._catalog.engine.set_meta, PENDING, None)
         await asyncio.to_thread(self._look_again, ids, gone.texts | words, receipt)
         log.info("forgotten", examples=gone.forgotten, epoch=gone.epoch)

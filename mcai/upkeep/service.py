@@ -46,7 +46,6 @@ class Upkeep:
         knowledge: Writer,
         *,
         needs_base: bool,
-        on_fatal: Callable[[FatalStoreError], None] = lambda error: None,
     ) -> None:
         """Make it; `run` does what is done by the clock.
 
@@ -56,7 +55,6 @@ class Upkeep:
             settings: ``backup.every_h``.
             knowledge: who writes to the catalog.
             needs_base: there is nothing that the catalog could be repaired from.
-            on_fatal: called when the catalog's engine is invalidated: the process has to end.
         """
         self.alone = asyncio.Lock()
         """Held by whatever reads or rewrites the files of the home as a whole: one at a time."""
@@ -65,7 +63,6 @@ class Upkeep:
         self._settings = settings
         self._knowledge = knowledge
         self._needs_base = needs_base
-        self._on_fatal = on_fatal
 
     async def backup(self, dest: Path, everything: bool) -> BackupResult:
         """Write a backup; see `backup.write`."""
@@ -86,7 +83,11 @@ class Upkeep:
         return made
 
     async def run(self) -> None:
-        """Make a base copy whenever one is due, until cancelled."""
+        """Make a base copy whenever one is due, until cancelled.
+
+        Raises:
+            FatalStoreError: the engine has given up.
+        """
         every = timedelta(hours=self._settings.number("backup.every_h"))
         wait_s = FIRST_AFTER_S
         while every:
@@ -95,9 +96,8 @@ class Upkeep:
             try:
                 if self._needs_base or await asyncio.to_thread(bases.is_due, self._home, self._catalog, every):
                     await self.base_copy()
-            except FatalStoreError as error:
-                self._on_fatal(error)
-                return
+            except FatalStoreError:
+                raise
             except McaiError as error:
                 log.error("no base copy could be made", reason=error.message, cause=repr(error.__cause__))
                 wait_s = RETRY_AFTER_S

@@ -36,13 +36,17 @@ class Daemon:
     def was_killed(self) -> bool:
         return self.exit_code == -signal.SIGKILL
 
-    def start(self, failpoint: str | None = None) -> bool:
-        """Start it; return whether it listens, False when it ended before."""
+    def start(self, failpoint: str | None = None, **settings: str) -> bool:
+        """Start it; return whether it listens, False when it ended before.
+
+        Args:
+            failpoint: as ``MCAI_FAILPOINT`` takes it.
+            settings: more of its environment.
+        """
         assert self._child is None or self._child.poll() is not None, "it runs already"
         self.home.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MCAI_")}
-        if failpoint:
-            environment["MCAI_FAILPOINT"] = failpoint
+        environment |= settings | ({"MCAI_FAILPOINT": failpoint} if failpoint else {})
         self._log_start = self.home.log_path.stat().st_size if self.home.log_path.exists() else 0
         with self.home.log_path.open("ab") as log:
             self._child = subprocess.Popen(

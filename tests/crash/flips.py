@@ -68,13 +68,15 @@ class Tally:
 
 
 def cases(specimen: Specimen, count: int, chance: random.Random) -> list[Case]:
-    """Draw cases: every kind of file gets its part, every file of a kind the same chance."""
+    """Draw cases: every kind of file gets its part, and half of that goes to the newest file of the kind."""
     files = {kind: [path for path in paths if path.stat().st_size] for kind, paths in specimen.files().items()}
     kinds = sorted(kind for kind, paths in files.items() if paths)
     groups = Counter(kind.split(" ", 1)[0] for kind in kinds)
     weights = [WEIGHTS[kind.split(" ", 1)[0]] / groups[kind.split(" ", 1)[0]] for kind in kinds]
     drawn = [*kinds, *chance.choices(kinds, weights, k=max(0, count - len(kinds)))][:count]
-    return [_case(specimen, number, kind, chance.choice(files[kind]), chance) for number, kind in enumerate(drawn)]
+    newest = {kind: max(paths, key=lambda path: path.stat().st_mtime) for kind, paths in files.items() if paths}
+    chosen = [chance.choice((newest[kind], chance.choice(files[kind]))) for kind in drawn]
+    return [_case(specimen, *each, chance) for each in zip(range(count), drawn, chosen, strict=False)]
 
 
 def _case(specimen: Specimen, number: int, kind: str, path: Path, chance: random.Random) -> Case:

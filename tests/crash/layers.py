@@ -9,6 +9,7 @@ started it, who knows from the line ``probing`` whether it was at work where the
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -31,6 +32,9 @@ from mcai.store.duck import recovery, verify
 from mcai.store.journal import Entry
 
 Verdict = Literal["refused", "mended", "same", "wrong"]
+
+ANSWERS = 3
+"""The descriptor that answers go to: libraries and logs print to the usual ones."""
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -231,12 +235,13 @@ def _compare(where: str, found: Rows, truth: Rows, only: set[int] | None = None)
 
 
 def _say(told: Any) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
-    sys.stdout.flush()
+    os.write(ANSWERS, msgspec.json.encode(told) + b"\n")
 
 
 def main() -> None:
     """Answer cases until there are no more."""
+    os.dup2(sys.stdout.fileno(), ANSWERS)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     sound, scratch = specimen.load(Path(sys.argv[1])), Path(sys.argv[2])
     scratch.mkdir()
     layers = Layers(sound, scratch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,16 @@ from crash.daemon import Daemon
 from crash.world import Rows
 from helpers import wait_until
 from mcai.client import Client
+from mcai.embed.static import WordLlamaEmbedder
 from mcai.paths import Home, find_home
+from mcai.snapshot import graph
+from mcai.snapshot.store import SnapshotStore
 
 ROWS = 240
 CAP = 50
 BASE_COPY_S = 60.0
+EVERY_H = "0.001"
+"""A base copy is due at the first look, ten seconds after the start."""
 TRUTH = "truth.json"
 LEFT_OUT = ("daemon.log", "daemon.lock", "start.lock", "mcaid.sock", "tmp")
 
@@ -83,30 +89,57 @@ def build(folder: Path, *, killed: bool, base_copy: bool) -> Specimen:
         base_copy: wait until the daemon has made its base copy, which takes it more than ten seconds.
     """
     daemon = Daemon(folder / "home")
-    assert daemon.start(), daemon.last_words()
-    with Client(daemon.home.dir, start=False) as client:
-        for begin in range(0, ROWS, ROWS // 4):
-            client.add(_row(number) for number in range(begin, begin + ROWS // 4))
+    try:
+        assert daemon.start(MCAI_BACKUP__EVERY_H=EVERY_H), daemon.last_words()
+        with Client(daemon.home.dir, start=False) as client:
+            _fill(daemon, client)
+            if base_copy:
+                wait_until(lambda: [*daemon.home.backups_dir.glob("base-*/manifest.json")], "a base copy", BASE_COPY_S)
             daemon.wait_until_settled()
-        ids = sorted(checking.exported(client))
-        client.delete(ids[10:20])
-        client.edit(ids[30], content="edited late: basalt columns of the northern coast")
-        client.rotate(CAP)
-        client.restore_archived(sorted(checking.archived(client))[:5])
-        client.backup(daemon.home.backups_dir / "mine")
-        client.add(_row(number) for number in range(ROWS, ROWS + 20))
-        if base_copy:
-            wait_until(lambda: list(daemon.home.backups_dir.glob("base-*/manifest.json")), "a base copy", BASE_COPY_S)
-        daemon.wait_until_settled()
-        wait_until(lambda: any(daemon.home.archive_dir.glob("*.parquet")), "the archive's files are written")
-        live = checking.exported(client)
-        queries = {row["content"]: each for each, row in list(live.items())[::12]}
-        truth = Truth(client.status().epoch, live, checking.archived(client), queries)
-        for text, each in queries.items():
-            assert client.search(text, mode="keyword", limit=1).hits[0].id == each, text
-    daemon.kill() if killed else daemon.stop()
+            wait_until(lambda: any(daemon.home.archive_dir.glob("*.parquet")), "the archive's files are written")
+            truth = _ask(client)
+            timeline = client.status().timeline
+        daemon.kill() if killed else daemon.stop()
+    finally:
+        if daemon.exit_code is None:
+            daemon.kill()
+    _give_graph(daemon.home, timeline)
     (folder / TRUTH).write_bytes(msgspec.json.encode(truth))
     return Specimen(daemon.home, truth)
+
+
+def _give_graph(home: Home, timeline: str) -> None:
+    """Have a graph built over the largest segment of the snapshot: the daemon does that for many more rows only."""
+    model, dim = WordLlamaEmbedder.model, WordLlamaEmbedder.dim
+    store = SnapshotStore.open(home.snapshot_dir, model=model, dim=dim, timeline=timeline)
+    segments = [layer.segment.facts for layer in store.view.layers]
+    largest = max((each for each in segments if each), key=lambda each: each.rows)
+    path = home.snapshot_dir / largest.name
+    facts = asyncio.run(graph.build(path.with_suffix(".vectors"), largest.rows, dim, path.with_suffix(".graph")))
+    assert store.attach_graph(largest.name, facts)
+    store.close()
+
+
+def _fill(daemon: Daemon, client: Client) -> None:
+    for begin in range(0, ROWS, ROWS // 4):
+        client.add(_row(number) for number in range(begin, begin + ROWS // 4))
+        daemon.wait_until_settled()
+    ids = sorted(checking.exported(client))
+    client.delete(ids[10:20])
+    client.edit(ids[30], content="edited late: basalt columns of the northern coast")
+    client.rotate(CAP)
+    client.restore_archived(sorted(checking.archived(client))[:5])
+    client.backup(daemon.home.backups_dir / "mine")
+    client.add(_row(number) for number in range(ROWS, ROWS + 20))
+
+
+def _ask(client: Client) -> Truth:
+    """Have the daemon say what it holds, and hold that its searches find it."""
+    live = checking.exported(client)
+    queries = {row["content"]: each for each, row in list(live.items())[::12]}
+    for text, each in queries.items():
+        assert client.search(text, mode="keyword", limit=1).hits[0].id == each, text
+    return Truth(client.status().epoch, live, checking.archived(client), queries)
 
 
 def load(folder: Path) -> Specimen:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -121,7 +123,6 @@ PLANTED: dict[str, tuple[str, Callable[[Home], object]]] = {
     "catalog header": ("catalog", lambda home: flip(home.catalog_path, 100)),
     "block of the catalog": ("catalog", lambda home: _damage_block(home.catalog_path)),
     "catalog found damaged before": ("catalog", lambda home: home.suspect_path.write_text("a block is damaged")),
-    "log damaged": ("catalog", lambda home: home.catalog_path.with_suffix(".duckdb.wal").write_bytes(b"\0" * 99)),
     "id twice": ("rows", lambda home: _sql(home, "INSERT INTO examples SELECT * FROM examples WHERE id = 25")),
     "text twice": (
         "rows",
@@ -164,6 +165,35 @@ def test_planted_fault_is_found_and_mended(home: Home, fault: str) -> None:
     again = doctor.examine(home, fix=False, tell=silent)
     assert again.ok and not any(check.fixed for check in again.checks), again
     assert state_in(home) == before
+
+
+_ADD_AND_DIE = """
+import os, sys
+from pathlib import Path
+from catalog_contract import numbered
+from mcai.paths import Home
+from mcai.store.duck import recovery
+catalog = recovery.open_catalog(Home(Path(sys.argv[1])), []).catalog
+for number in range(5):
+    catalog.add(numbered(1, first=600 + number))
+os._exit(9)
+"""
+
+
+def test_damaged_log_of_a_killed_daemon_loses_nothing(home: Home) -> None:
+    """What only the write-ahead log had comes back from the journal."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    subprocess.run([sys.executable, "-c", _ADD_AND_DIE, str(home.dir)], env=environment, check=False)
+    told = doctor.examine(home, fix=False, tell=silent)
+    assert "catalog" not in failed(told), "a log that is not written down yet is no fault"
+    flip(home.catalog_path.with_suffix(".duckdb.wal"), 61)
+    assert failed(doctor.examine(home, fix=False, tell=silent)) == ["catalog"]
+
+    fixed = doctor.examine(home, fix=True, tell=silent)
+
+    assert fixed.ok and check_of(fixed, "catalog").fixed, fixed
+    with opened(home) as catalog:
+        assert catalog.count() == 25
 
 
 def test_rows_that_are_lost_are_told(home: Home) -> None:

@@ -14,15 +14,16 @@ import pytest
 from catalog_contract import archive, edit, ids_of, numbered, row
 from forget_kit import Marked, files_with
 from mcai import failpoints
-from mcai.errors import FatalStoreError, StoreFullError
+from mcai.errors import FatalStoreError, IndexUnavailableError, StoreFullError
 from mcai.filters import Filters
 from mcai.paths import Home
 from mcai.records import ForgetResult, Place
 from mcai.store import backup
 from mcai.store.duck import DuckCatalog, recovery
-from mcai.upkeep import bases
+from mcai.upkeep import bases, forget
 from mcai.upkeep.archive_files import ArchiveFiles, path_of
 from mcai.upkeep.forget import PENDING, Forgetting
+from mcai.upkeep.hooks import Derived
 
 T = TypeVar("T")
 
@@ -64,14 +65,15 @@ def catalog(home: Home, marked: list[Marked]) -> Iterator[DuckCatalog]:
         yield catalog
 
 
-def _forgetting(home: Home, catalog: DuckCatalog, derived: Sequence[Place] = ()) -> Forgetting:
+async def _nothing_derived(ids: Sequence[int]) -> list[Place]:
+    return []
+
+
+def _forgetting(home: Home, catalog: DuckCatalog, derived: Derived = _nothing_derived) -> Forgetting:
     async def write(work: Callable[[], T]) -> T:
         return await asyncio.to_thread(work)
 
-    async def nothing(ids: Sequence[int]) -> list[Place]:
-        return list(derived)
-
-    return Forgetting(home, catalog, write, nothing, ArchiveFiles(catalog, home.archive_dir), asyncio.Lock())
+    return Forgetting(home, catalog, write, derived, ArchiveFiles(catalog, home.archive_dir), asyncio.Lock())
 
 
 def _forget(
@@ -145,7 +147,8 @@ def test_dry_run_counts_and_changes_nothing(home: Home, catalog: DuckCatalog, ma
 
 def test_nothing_to_forget_makes_no_epoch(home: Home, catalog: DuckCatalog) -> None:
     """Neither an unknown id nor filters that match nothing do anything."""
-    for chosen in ({"ids": [77]}, {"ids": []}, {"source": "/nowhere"}):
+    choices: list[dict[str, Any]] = [{"ids": [77]}, {"ids": []}, {"source": "/nowhere"}]
+    for chosen in choices:
         result = _forget(home, catalog, **chosen)
         assert (result.forgotten, result.epoch, _told(result)) == (0, 3, {})
 
@@ -245,6 +248,33 @@ def test_crash_on_the_way_is_finished_at_the_next_start(
         assert files_with(home.dir, [text for each in marked for text in each.texts]) == {}
         assert ids_of(again) == [4, 5] and again.engine.meta(PENDING) is None and again.epoch == 4
     assert len([path for path, _ in backup.found_in(home.backups_dir) if backup.is_sound(path)]) == 2
+
+
+def test_derived_that_are_not_ready_are_asked_again(
+    home: Home, catalog: DuckCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index that is still loading holds up nothing else, and is not passed over."""
+    monkeypatch.setattr(forget, "RETRY_S", 0.01)
+    asked: list[list[int]] = []
+
+    async def loading(ids: Sequence[int]) -> list[Place]:
+        asked.append(list(ids))
+        if len(asked) < 3:
+            raise IndexUnavailableError("the search index is still loading")
+        return [Place("index", 5, 1, 0)]
+
+    async def go() -> None:
+        forgetting = _forgetting(home, catalog, loading)
+        with pytest.raises(IndexUnavailableError):
+            await forgetting.forget([LIVE], Filters(), dry_run=False)
+        assert catalog.engine.meta(PENDING) == "[1]"
+        running = asyncio.create_task(forgetting.run())
+        while catalog.engine.meta(PENDING):
+            await asyncio.sleep(0.01)
+        running.cancel()
+
+    asyncio.run(go())
+    assert asked == [[LIVE]] * 3
 
 
 def test_next_request_finishes_the_one_before(home: Home, catalog: DuckCatalog, marked: list[Marked]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from mcai.errors import NoSnapshotError, SnapshotDamagedError, SnapshotError, St
 from mcai.filters import Filters
 from mcai.snapshot import manifest
 from mcai.snapshot.blocks import BLOCK_BYTES, BlockFile, Column, map_file
+from mcai.snapshot.frame import Totals, write_frame
 from mcai.snapshot.generation import open_current
 from mcai.snapshot.manifest import FIXED, NO_TIME, POINTER_NAME
 from mcai.snapshot.segment import Text
@@ -137,6 +139,23 @@ def test_offsets_hold_beyond_two_gigabytes(tmp_path: Path) -> None:
     assert [bytes(piece) for piece in column.pieces(np.array([1]))] == [text]
     with pytest.raises(SnapshotDamagedError, match="huge is damaged in the block at byte 0"):
         column.run(0, 1)
+
+
+def test_a_segment_beyond_two_gigabytes_is_framed_by_arrow(tmp_path: Path) -> None:
+    """Columns that take more than 2 and 4 GB have 64-bit places in a file that Arrow itself opens."""
+    text_bytes = {"emotion": 40, "source": 3 << 30, "json": 5 << 30}
+    path = tmp_path / "huge.arrow"
+
+    places = write_frame(path, Totals(rows=10, text_bytes=text_bytes, nulls={"emotion": 3}))
+
+    assert path.stat().st_size > 8 << 30 and path.stat().st_blocks < 1_000, "it is sparse until it is filled"
+    spans = sorted((place.offset_bytes, place.offset_bytes + place.size_bytes) for place in places.values())
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
+    assert {name: places[name].size_bytes for name in text_bytes} == text_bytes
+    assert max(end for _, end in spans) > 8 << 30
+    assert all(begin % 8 == 0 for begin, _ in spans)
+    with pa.memory_map(str(path)) as file:
+        assert pa.ipc.open_file(file).get_batch(0).num_rows == 10
 
 
 def test_a_file_of_another_length_is_refused_before_it_is_mapped(tmp_path: Path) -> None:

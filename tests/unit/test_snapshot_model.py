@@ -234,4 +234,4 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 TestSnapshotModel = SnapshotMachine.TestCase
-TestSnapshotModel.settings = hypothesis.settings(max_examples=40, stateful_step_count=30)
+TestSnapshotModel.settings = hypothesis.settings(max_examples=25, stateful_step_count=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import subprocess
@@ -34,7 +35,7 @@ from mcai.errors import (
 from mcai.filters import Filters, make_cursor
 from mcai.paths import Home
 from mcai.records import Example, Page, StoredExample
-from mcai.snapshot import Snapshot, open_snapshot
+from mcai.snapshot import Snapshot, graph, open_snapshot
 from mcai.snapshot.store import SnapshotStore
 from mcai.wire import Answer, Request
 from snapshot_kit import DIM, DOMAINS, SCHEMA, change, merge_all, moment, numbered, open_store, row, vector_of
@@ -395,6 +396,31 @@ def test_damage_is_told_where_no_daemon_answers(
     with pytest.raises(SnapshotDamagedError, match=path.name) as caught:
         open_snapshot(home=home.dir)
     assert isinstance(caught.value.__cause__, DaemonNotRunningError)
+
+
+def test_a_graph_is_used_and_a_damaged_one_is_passed_over_once(
+    home: Home, store: SnapshotStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A search goes through the graph that was published; a damaged one costs speed, one warning, and no hit."""
+    monkeypatch.setattr(graph, "WORTH_FROM_ROWS", 100)
+    monkeypatch.setattr(graph.Graph, "pays", lambda self, limit: True)
+    scanned = open_snapshot(home=home.dir).search(vector_of("x"), limit=5)
+    due = store.graph_due()
+    assert due is not None
+    told = asyncio.run(graph.build(due.vectors_path, due.rows, due.dim, due.out_path))
+    assert store.attach_graph(due.segment_name, told)
+
+    with open_snapshot(home=home.dir) as snapshot:
+        assert snapshot.search(vector_of("x"), limit=5).hits == scanned.hits
+        assert snapshot._published is not None and snapshot._published.view.layers[0].segment.graph is not None
+    with due.out_path.open("r+b") as file:
+        file.seek(1_000)
+        file.write(b"\xff" * 50)
+    with open_snapshot(home=home.dir) as snapshot:
+        for _ in range(2):
+            assert snapshot.search(vector_of("x"), limit=5).hits == scanned.hits
+        assert snapshot.fallbacks == 0
+    assert [record.message for record in caplog.records] == [f"searches scan all vectors: {due.out_path} is damaged"]
 
 
 def test_a_page_of_many_segments_is_put_together_in_order(home: Home, store: SnapshotStore) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
-
-import msgspec
-from msgspec import UNSET
+from typing import Any
 
 from mcai import times
-from mcai.errors import ConflictError, IdempotencyConflictError, NotFoundError
+from mcai.errors import ConflictError, NotFoundError
 from mcai.filters import Filters
 from mcai.records import (
-    AddedItem,
     AddResult,
     ArchiveRestoreResult,
     Dataset,
@@ -32,11 +27,10 @@ from mcai.records import (
 from mcai.store.base import Change, CopyFacts, Key, NewRow, Rejection, RotationPolicy
 from mcai.store.duck import copying, effects, history, read, rotation, write
 from mcai.store.duck.connection import one
-from mcai.store.duck.effects import KeptAnswer
 from mcai.store.duck.engine import Engine
-from mcai.store.duck.transaction import Transaction, stored_answer
-
-T = TypeVar("T")
+from mcai.store.duck.idempotency import answered, keep_answer
+from mcai.store.duck.placing import is_already, place
+from mcai.store.duck.transaction import Transaction
 
 KEYS_KEPT_DAYS = 7
 
@@ -73,9 +67,9 @@ class DuckCatalog:
         dry_run: bool = False,
     ) -> AddResult:
         with self.engine.writing("add") as transaction:
-            if not dry_run and (given := _answered(transaction, key, AddResult)):
+            if not dry_run and (given := answered(transaction, key, AddResult)):
                 return given
-            items, fresh = _place(rows, transaction)
+            items, fresh = place(rows, transaction)
             if not dry_run:
                 values = [effects.values_of(at, transaction.dataset_id(row.domain), row) for at, row in fresh]
                 transaction.insert("examples", values)
@@ -86,7 +80,7 @@ class DuckCatalog:
                 count[item.status] += 1
             result = AddResult(epoch=self._made(transaction), results=items, **count)
             if not dry_run:
-                _keep_answer(transaction, key, result)
+                keep_answer(transaction, key, result)
             return result
 
     def edit(self, example_id: int, change: Callable[[StoredExample], NewRow]) -> StoredExample:
@@ -97,7 +91,7 @@ class DuckCatalog:
                 hint = "Restore it first: mcai archive restore" if old else "See: mcai query"
                 raise NotFoundError(f"example {example_id} {state}", hint=hint)
             row = change(old)
-            if _is_already(old, row):
+            if is_already(old, row):
                 return old
             holder = write.holders(transaction.cursor, [row]).get(0)
             if holder and holder[0] != example_id:
@@ -114,12 +108,12 @@ class DuckCatalog:
 
     def delete(self, ids: Sequence[int], *, key: Key | None = None) -> DeleteResult:
         with self.engine.writing("delete") as transaction:
-            if given := _answered(transaction, key, DeleteResult):
+            if given := answered(transaction, key, DeleteResult):
                 return given
             gone = _end_everywhere(transaction, ids)
             missing = [each for each in dict.fromkeys(ids) if each not in gone]
             result = DeleteResult(epoch=self._made(transaction), deleted=len(gone), missing=missing)
-            _keep_answer(transaction, key, result)
+            keep_answer(transaction, key, result)
             return result
 
     def drop_dataset(self, domain: str, *, dry_run: bool = False) -> RollbackResult:
@@ -261,62 +255,5 @@ class DuckCatalog:
         self.engine.close()
 
 
-def _answered(transaction: Transaction, key: Key | None, answer: type[T]) -> T | None:
-    """Return the answer that an earlier request with this key got."""
-    stored = stored_answer(transaction.cursor, key.name) if key else None
-    if not key or stored is None:
-        return None
-    body_hash, packed = stored
-    if body_hash != key.body_hash:
-        raise IdempotencyConflictError(f"the idempotency key {key.name!r} was used before with another body")
-    return msgspec.json.decode(zlib.decompress(packed), type=answer)
-
-
-def _keep_answer(transaction: Transaction, key: Key | None, answer: msgspec.Struct) -> None:
-    if key:
-        packed = zlib.compress(msgspec.json.encode(answer), 1)
-        transaction.keep_answer(KeptAnswer(key.name, key.body_hash, packed))
-
-
 def _end_everywhere(transaction: Transaction, ids: Sequence[int]) -> set[int]:
     return transaction.end("examples", ids) | transaction.end("examples_archive", ids)
-
-
-def _is_already(stored: StoredExample, row: NewRow) -> bool:
-    """Tell whether an example has in every field what an edit would give it."""
-    created_at = None if row.created_at is None else times.show(row.created_at)
-    metadata = msgspec.Raw(row.metadata_json.encode())
-    wanted = {
-        **{name: getattr(row, name) for name in ("domain", "content", "response", "emotion", "frequency_hz", "source")},
-        "created_at": created_at,
-    }
-    have = {name: getattr(stored, name) for name in wanted}
-    return wanted == have and msgspec.json.encode(stored.metadata) == msgspec.json.encode(metadata)
-
-
-def _place(
-    rows: Sequence[NewRow | Rejection], transaction: Transaction
-) -> tuple[list[AddedItem], list[tuple[int, NewRow]]]:
-    """Say of each record what becomes of it: ids are given out here, in the order of the batch."""
-    checked = [row for row in rows if isinstance(row, NewRow)]
-    held = {checked[at].identity: holder for at, holder in write.holders(transaction.cursor, checked).items()}
-    first_in_batch: dict[bytes, int] = {}
-    items: list[AddedItem] = []
-    fresh: list[tuple[int, NewRow]] = []
-    next_id = transaction.entry.last_id + 1
-    for index, row in enumerate(rows):
-        if isinstance(row, Rejection):
-            items.append(AddedItem(index=index, status="rejected", reason=row.reason))
-        elif row.identity in held:
-            example_id, archived = held[row.identity]
-            items.append(
-                AddedItem(index=index, status="duplicate", id=example_id, archived=True if archived else UNSET)
-            )
-        elif row.identity in first_in_batch:
-            items.append(AddedItem(index=index, status="duplicate", id=first_in_batch[row.identity]))
-        else:
-            first_in_batch[row.identity] = next_id
-            items.append(AddedItem(index=index, status="imported", id=next_id))
-            fresh.append((next_id, row))
-            next_id += 1
-    return items, fresh

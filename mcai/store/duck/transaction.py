@@ -252,11 +252,6 @@ def entry_of(cursor: duckdb.DuckDBPyConnection, epoch: int, names: dict[int, str
     return entry
 
 
-def stored_answer(cursor: duckdb.DuckDBPyConnection, key: str) -> tuple[bytes, bytes] | None:
-    """Return the body hash and the packed answer of an earlier request with this key."""
-    return one(cursor, "SELECT body_hash, answer FROM requests WHERE key = ?", [key])
-
-
 def _ids(ids: Sequence[int]) -> Any:
     import pyarrow as pa
 

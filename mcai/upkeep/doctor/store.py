@@ -63,8 +63,11 @@ def look_at_journal(patient: Patient) -> Iterator[Trouble]:
         yield Trouble(f"{damage[0].path} at byte {damage[0].offset_bytes:,}: {damage[0].reason}")
     elif told.gaps:
         yield Trouble(f"epochs {told.gaps[0][0]} to {told.gaps[0][1]} are missing in the journal")
-    if patient.live and told.last_epoch is not None and told.last_epoch < facts.epoch:
-        yield Trouble(f"the journal ends with epoch {told.last_epoch}, the catalog with {facts.epoch}")
+    if told.last_epoch is not None and told.last_epoch != facts.epoch and not strange:
+        # A start makes either go on to where the other is; while the daemon serves, only the journal may be ahead.
+        is_harmless = not patient.live or told.last_epoch > facts.epoch
+        cause = f"the journal ends with epoch {told.last_epoch}, the catalog with {facts.epoch}"
+        yield Trouble(cause, harmless=is_harmless)
 
 
 def look_at_bases(patient: Patient) -> Iterator[Trouble]:
