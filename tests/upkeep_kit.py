@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -52,7 +52,7 @@ def state_in(home: Home) -> State:
 
 def make_history(catalog: DuckCatalog) -> Iterator[int]:
     """Do one of everything that makes an epoch; yield each."""
-    steps = (
+    steps: tuple[Callable[[], object], ...] = (
         lambda: catalog.add(numbered(6), key=Key("first", b"1"), containers={"physics": [{"told": "once"}]}),
         lambda: catalog.add([row("alone", domain="music")]),
         lambda: edit(catalog, 2, row("question 2, edited")),

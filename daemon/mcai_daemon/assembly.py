@@ -111,7 +111,7 @@ class Parts:
         )
         if store.published_epoch > engine.epoch:
             log.warning("the snapshot is ahead of the catalog: making it anew", epoch=store.published_epoch)
-            store.reset()
+            store.reset(withdraw=True)
         return store
 
     async def _open_index(self) -> SearchIndex:

@@ -13,7 +13,6 @@ import msgspec
 from mcai import failpoints
 from mcai.dataset import intake
 from mcai.dataset.indexer import Indexer
-from mcai.dataset.paging import PageJson, page_json
 from mcai.dataset.publisher import Publisher
 from mcai.dataset.searching import Searcher
 from mcai.embed import Embedder
@@ -31,6 +30,7 @@ from mcai.records import (
     RollbackResult,
     StoredExample,
 )
+from mcai.snapshot.pages import PageJson, page_json
 from mcai.store.base import Catalog, Key, NewRow
 
 T = TypeVar("T")
@@ -168,7 +168,7 @@ class Knowledge:
                 return await asyncio.to_thread(page_json, view, filters, after_id, limit)
             self.publisher.distrust()
         page = await self._page(filters, limit, cursor, archived=False)
-        return PageJson(msgspec.json.encode(page), page.epoch)
+        return PageJson(msgspec.json.encode(page), page.next_cursor, page.epoch)
 
     async def _page(self, filters: Filters, limit: int, cursor: str | None, *, archived: bool) -> Page:
         check_limit(limit)

@@ -105,6 +105,7 @@ class Publisher:
             try:
                 self._store = store = await self._do(self._open_store)
                 self.error = None
+                await self._do(store.publish)  # an empty home has a snapshot too
                 await self._do(store.load_graphs)
                 await self._follow(store)
             except FatalStoreError:

@@ -193,7 +193,7 @@ class LanceIndex:
     async def forget(self, ids: Sequence[int]) -> Place:
         """Write everything anew without some examples, so that neither their texts nor their vectors stay in any file.
 
-        Nobody writes meanwhile. Searches go on; while an index is being made, they scan.
+        Nobody writes meanwhile. Searches go on; they scan the vectors until `maintain` has made their index again.
 
         Returns:
             how many of them were there, and how many still are.
@@ -209,7 +209,6 @@ class LanceIndex:
             await asyncio.to_thread(_write_anew, Path(await self._table.uri()))
             await self._table.checkout_latest()
             await self._index_texts()
-            await self.maintain()
             await self._table.optimize(cleanup_older_than=NO_VERSION_KEPT, delete_unverified=True)
             return Place("index", scanned, found, left=await self._count(ids))
 
@@ -224,7 +223,10 @@ def _among(ids: Sequence[int]) -> list[str]:
 
 
 def _write_anew(path: Path) -> None:
-    """Replace a table's rows by themselves. Batch by batch: only the synchronous table takes a reader of its own."""
+    """Replace a table's rows by themselves, batch by batch; the tables of other models, which nobody reads, go."""
+    for other in set(path.parent.glob("*.lance")) - {path}:
+        shutil.rmtree(other)
+    # The asynchronous table takes no reader of its own.
     table = lancedb.connect(str(path.parent)).open_table(path.name.removesuffix(".lance"))
     rows = table.search().to_batches(REWRITE_ROWS)
     table.add(rows, mode="overwrite", on_bad_vectors="null")  # a row without a vector counts as bad

@@ -17,8 +17,10 @@ from mcai.errors import DamagedError
 from mcai.paths import Home
 from mcai.store import backup, journal
 from mcai.store.backup import Manifest
+from mcai.store.base import CopyFacts
 from mcai.store.duck import verify
 from mcai.store.duck.catalog import DuckCatalog
+from mcai.store.journal.segments import write_errors
 from mcai.upkeep.backup import MAKING_PREFIX, catalog_bytes, check_room
 
 log = structlog.get_logger("bases")
@@ -82,23 +84,55 @@ def make(home: Home, catalog: DuckCatalog) -> Path:
         # and its commit there is no place for that.
         if catalog.engine.journal is not None:
             catalog.engine.journal.roll()
-    for left_over in home.backups_dir.glob(f"{MAKING_PREFIX}*"):
-        shutil.rmtree(left_over, ignore_errors=True)
     check_room(home.backups_dir, catalog_bytes(home))
-    unfinished = home.backups_dir / f"{MAKING_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    unfinished = _unfinished(home)
     manifest = backup.make(catalog, unfinished)
     try:
         verify.check_copy(unfinished / backup.CATALOG, backup.facts_of(manifest))
     except DamagedError:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
+    target = _put_in_place(home, unfinished, manifest)
+    _prune(home, manifest)
+    return target
+
+
+def make_closed(home: Home, facts: CopyFacts) -> Path:
+    """Make a base copy of a catalog that nobody has open and that was just verified.
+
+    Args:
+        home: owned by this process.
+        facts: what its catalog holds.
+
+    Raises:
+        StoreFullError: the disk is full; nothing of it stays.
+    """
+    unfinished = _unfinished(home)
+    with write_errors(home.backups_dir):
+        try:
+            unfinished.mkdir(mode=0o700, parents=True)
+            backup.copy_file(home.catalog_path, unfinished / backup.CATALOG)
+            manifest = backup.seal(unfinished, facts)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+    return _put_in_place(home, unfinished, manifest)
+
+
+def _unfinished(home: Home) -> Path:
+    """Return where a copy is made; what an earlier one left there is removed."""
+    for left_over in home.backups_dir.glob(f"{MAKING_PREFIX}*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+    return home.backups_dir / f"{MAKING_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S}"
+
+
+def _put_in_place(home: Home, unfinished: Path, manifest: Manifest) -> Path:
     # The timeline is in the name: after a restore the same epoch comes again.
     target = home.backups_dir / f"{backup.BASE_PREFIX}{manifest.epoch:016d}-{manifest.timeline[:8]}"
     shutil.rmtree(target, ignore_errors=True)
     unfinished.rename(target)
     backup.sync_folder(home.backups_dir)
     log.info("base copy made", path=str(target), epoch=manifest.epoch, rows=manifest.rows)
-    _prune(home, manifest)
     return target
 
 

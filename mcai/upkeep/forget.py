@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from mcai import failpoints
-from mcai.errors import FatalStoreError, McaiError, StoreError
+from mcai.errors import FatalStoreError, IndexUnavailableError, McaiError, StoreError
 from mcai.filters import Filters
 from mcai.paths import Home
 from mcai.records import ForgetResult, Place
@@ -88,7 +88,8 @@ class Forgetting:
 
         Raises:
             StoreFullError: the disk is full. What was begun is finished as soon as it can be.
-            StoreError: a place could not be cleaned; likewise.
+            IndexUnavailableError: the index or the snapshot is not ready; likewise.
+            StoreError: another place could not be cleaned; likewise.
         """
         async with self._alone:
             chosen = await asyncio.to_thread(self._choose, ids, filters)
@@ -152,8 +153,7 @@ class Forgetting:
         receipt.add(gone.places)
         receipt.add([await asyncio.to_thread(self._leave_journal, ids)])
         receipt.add(await asyncio.to_thread(self._leave_files, ids))
-        # Last, for these may not be ready yet: nothing else waits for them.
-        receipt.add(await self._derived(ids))
+        receipt.add(await self._leave_derived(ids))
         await asyncio.to_thread(self._catalog.engine.set_meta, PENDING, None)
         await asyncio.to_thread(self._look_again, ids, gone.texts | words, receipt)
         log.info("forgotten", examples=gone.forgotten, epoch=gone.epoch)
@@ -208,6 +208,18 @@ class Forgetting:
         files, found = archive_files.count(self._home.archive_dir, ids)
         self._archive.reconcile()
         return [Place("archive files", files, found, 0), *self._copies.forget(ids)]
+
+    async def _leave_derived(self, ids: Sequence[int]) -> list[Place]:
+        """The last step, for these may not be ready yet: nothing else waits for them."""
+        try:
+            return await self._derived(ids)
+        except FatalStoreError:
+            raise
+        except McaiError as error:
+            raise IndexUnavailableError(
+                f"forgotten everywhere but in the index and the snapshot: {error.message}",
+                hint="That is tried again every minute; the same command tells when it is done.",
+            ) from error
 
     def _look_again(self, ids: Sequence[int], texts: set[str], receipt: Receipt) -> None:
         receipt.look_again(forget_receipt.look(self._home, self._catalog, ids))

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import structlog
 
 from mcai import times
-from mcai.errors import DamagedError, InvalidRequestError, McaiError
+from mcai.errors import DamagedError, InvalidRequestError, McaiError, StoreError
 from mcai.paths import Home
 from mcai.records import RestoreResult
 from mcai.store import backup, journal
@@ -25,6 +25,7 @@ from mcai.store.duck import effects, verify
 from mcai.store.duck.engine import Engine
 from mcai.store.duck.rewind import rewind
 from mcai.store.journal.segments import write_errors
+from mcai.upkeep import bases
 from mcai.upkeep.backup import OTHERS, check_room
 from mcai.upkeep.reach import Reach
 from mcai.upkeep.swap import OTHERS as BUILT_OTHERS
@@ -74,6 +75,7 @@ def restore(
             raise
         tell("putting it in place")
         replaced = swap(home, build)
+    _make_base(home, facts)
     log.info("restored", source=str(source), epoch=facts.epoch, rows=facts.rows, timeline=facts.timeline)
     return RestoreResult(str(home.dir), facts.epoch, facts.rows, facts.timeline, str(replaced) if replaced else None)
 
@@ -149,6 +151,15 @@ def _last_id_in(home: Home) -> int:
         if home.catalog_path.exists():
             log.warning("the present catalog cannot be asked for its highest id", reason=error.message)
         return known
+
+
+def _make_base(home: Home, facts: CopyFacts) -> None:
+    """Have something to repair the new catalog from at once; where that fails, the daemon does it later."""
+    try:
+        if facts.epoch:
+            bases.make_closed(home, facts)
+    except StoreError as error:
+        log.warning("no base copy could be made yet", reason=error.message)
 
 
 def _copy_others(home: Home, reach: Reach, target: Path) -> None:

@@ -56,10 +56,15 @@ def swap(home: Home, build: Path) -> Path | None:
     Returns:
         Where the data lies that was there before; None when there was none.
     """
-    backup.sync_folder(build)
     marker = _Marker(build.name, f"{REPLACED_PREFIX}{_stamp()}")
-    failpoints.hit("restore.built")
-    backup.write_whole(home.dir / MARKER_NAME, msgspec.json.encode(marker))
+    try:
+        backup.sync_folder(build)
+        failpoints.hit("restore.built")
+        backup.write_whole(home.dir / MARKER_NAME, msgspec.json.encode(marker))
+    except BaseException:
+        if not (home.dir / MARKER_NAME).exists():
+            shutil.rmtree(build, ignore_errors=True)
+        raise
     failpoints.hit("restore.marked")
     return _finish(home, marker)
 

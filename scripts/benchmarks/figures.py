@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 SIZES = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000}
-_WHAT_WIDTH = 51
+_PART_WIDTH = 8
+_WHAT_WIDTH = 49
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Figure:
     """One measured number."""
 
     part: str
-    """The row of design 6: P1, P2, ..."""
+    """The row of design 6: P1, P2, ...; RESTART and BACKUP are goals beside them."""
     rows: int
     what: str
     value: float
@@ -61,6 +65,8 @@ class Results:
     figures: list[Figure] = field(default_factory=list)
     not_measured: list[tuple[str, str]] = field(default_factory=list)
     """Name and reason."""
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    """When each part was measured, and how busy the machine was."""
     quiet: bool = False
     """Show nothing: the figures are taken on the way to others."""
 
@@ -70,6 +76,17 @@ class Results:
             self.figures.append(figure)
             if not self.quiet:
                 print(table_row(figure), flush=True)
+
+    @contextmanager
+    def part(self, name: str, rows: int) -> Iterator[None]:
+        """Note how busy the machine is before and after a part."""
+        begun, before = time.perf_counter(), os.getloadavg()
+        try:
+            yield
+        finally:
+            taken_s = round(time.perf_counter() - begun, 1)
+            entry = {"part": name, "rows": rows, "taken_s": taken_s}
+            self.parts.append(entry | {"load_average_before": before, "load_average_after": os.getloadavg()})
 
     def give_up(self, name: str, reason: str) -> None:
         """Say loudly that something could not be measured."""
@@ -87,6 +104,7 @@ class Results:
         document = {
             **self.facts,
             "figures": [asdict(each) | {"goal": str(each.goal or ""), "met": each.met} for each in self.figures],
+            "parts": self.parts,
             "not_measured": [{"name": name, "reason": reason} for name, reason in self.not_measured],
         }
         path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
@@ -101,7 +119,7 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}"
 
 
-TABLE_HEAD = f"{'':<4}{'rows':>5}  {'':<{_WHAT_WIDTH}}{'measured':>10} {'':<6}{'goal':>10}"
+TABLE_HEAD = f"{'':<{_PART_WIDTH}}{'rows':>5}  {'':<{_WHAT_WIDTH}}{'measured':>10} {'':<6}{'goal':>10}"
 
 
 def table_row(figure: Figure) -> str:
@@ -109,5 +127,5 @@ def table_row(figure: Figure) -> str:
     what = f"{figure.peer}: {figure.what}" if figure.peer else figure.what
     verdict = "" if figure.met is None else ("  met" if figure.met else "  MISSED")
     goal = "" if figure.goal is None else str(figure.goal)
-    start = f"{figure.part:<4}{size_name(figure.rows):>5}  {what[:_WHAT_WIDTH]:<{_WHAT_WIDTH}}"
+    start = f"{figure.part:<{_PART_WIDTH}}{size_name(figure.rows):>5}  {what[:_WHAT_WIDTH]:<{_WHAT_WIDTH}}"
     return f"{start}{_number(figure.value):>10} {figure.unit:<6}{goal:>10}{verdict}".rstrip()

@@ -5,17 +5,14 @@ Run by itself (``python -m benchmarks.load``) it is one of the two: a JSON speci
 
 from __future__ import annotations
 
-import json
 import selectors
-import subprocess
-import sys
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from benchmarks.http_raw import READ_BYTES, Address, Response, connect
+from benchmarks.together import run_together, tell, wait_for_go
 
 CLIENTS = 16
 PROCESSES = 2
@@ -45,51 +42,6 @@ def answers_per_s(address: Address, requests: Sequence[bytes], duration_s: float
     ]
     found = run_together("benchmarks.load", specifications)
     return float(sum(each["answers"] / each["elapsed_s"] for each in found))
-
-
-def run_together(module: str, specifications: Sequence[Any], python: str = sys.executable) -> list[Any]:
-    """Run a module once for each specification, all at the same time; return what they print.
-
-    A process reads its specification, answers ``ready``, waits for a line and begins.
-    """
-    scripts_dir = Path(__file__).resolve().parent.parent
-    processes = [
-        subprocess.Popen(
-            [python, "-m", module],
-            cwd=scripts_dir,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in specifications
-    ]
-    for process, specification in zip(processes, specifications, strict=True):
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(specification) + "\n")
-        process.stdin.flush()
-    for process in processes:
-        assert process.stdout is not None
-        process.stdout.readline()
-    results = []
-    for process in processes:  # the line that says go
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    for process in processes:
-        out, error = process.communicate(timeout=600)
-        if process.returncode:
-            raise RuntimeError(f"{module} ended with {process.returncode}: {error.strip()[-500:]}")
-        results.append(json.loads(out))
-    return results
-
-
-def wait_for_go() -> Any:
-    """Return this process's specification once all are ready (the other end of `run_together`)."""
-    specification = json.loads(sys.stdin.readline())
-    print("ready", flush=True)
-    sys.stdin.readline()
-    return specification
 
 
 def _endless(requests: Sequence[bytes]) -> Iterator[bytes]:
@@ -132,4 +84,4 @@ def _turn(selector: selectors.BaseSelector, requests: Iterator[bytes], until_s: 
 
 
 if __name__ == "__main__":
-    print(json.dumps(_generate(wait_for_go())))
+    tell(_generate(wait_for_go()))

@@ -118,6 +118,11 @@ class Daemon:
         self._process.terminate()
         self._process.wait(timeout=60)
 
+    def kill(self) -> None:
+        """End it with ``kill -9``: it notices nothing."""
+        self._process.kill()
+        self._process.wait(timeout=60)
+
     def __enter__(self) -> Daemon:
         self.connect().close()
         return self

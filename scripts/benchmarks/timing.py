@@ -28,12 +28,17 @@ def latency(work: Callable[[T], object], arguments: Sequence[T]) -> Latency:
     """Call ``work`` with each argument, one after the other; a few are done before that, to warm up."""
     for argument in arguments[:WARM_UP]:
         work(argument)
+    return summary(timed(work, arguments))
+
+
+def timed(work: Callable[[T], object], arguments: Sequence[T]) -> list[float]:
+    """Call ``work`` with each argument; return how many milliseconds each call took."""
     taken_ms = []
     for argument in arguments:
         begun = time.perf_counter()
         work(argument)
         taken_ms.append((time.perf_counter() - begun) * 1e3)
-    return summary(taken_ms)
+    return taken_ms
 
 
 def summary(taken_ms: Sequence[float]) -> Latency:

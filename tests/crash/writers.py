@@ -1,6 +1,6 @@
 """A process of its own that changes a home from several threads until the daemon is gone, and notes every answer.
 
-    python -m crash.writers HOME LOG --seed N --threads N [--first KIND] [--pause-s S]
+    python -m crash.writers HOME LOG --seed N --threads N [--first KIND] [--without KIND ...] [--pause-s S]
 
 It ends when the daemon has gone away, or when its standard input is closed; it never starts a daemon.
 """
@@ -13,7 +13,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -56,9 +56,10 @@ BACKUPS_KEPT = 2
 class Writers:
     """What the threads share: who is live, roughly, and when to stop."""
 
-    def __init__(self, home: Path, log: Log, seed: int, pause_s: float) -> None:
+    def __init__(self, home: Path, log: Log, seed: int, pause_s: float, without: Sequence[Kind]) -> None:
         self.home = home
         self.pause_s = pause_s
+        self.kinds = {kind: parts for kind, parts in KINDS.items() if kind not in without}
         self.log = log
         self.stop = threading.Event()
         self._chance = random.Random(seed)
@@ -95,7 +96,7 @@ class Writers:
 
     def _next(self, first: Kind | None) -> Operation:
         with self._lock:
-            [kind] = [first] if first else self._chance.choices(list(KINDS), list(KINDS.values()))
+            [kind] = [first] if first else self._chance.choices(list(self.kinds), list(self.kinds.values()))
             ids = self._chance.sample(self._live, min(len(self._live), self._chance.randint(1, 3)))
             few = self._chance.sample(self._archived, min(len(self._archived), 5))
             match kind:
@@ -252,10 +253,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--first", choices=list(KINDS))
+    parser.add_argument("--without", choices=list(KINDS), nargs="*", default=())
     parser.add_argument("--pause-s", type=float, default=0.0, help="between two operations of a thread")
     asked = parser.parse_args()
     log = Log(asked.log)
-    writers = Writers(asked.home, log, asked.seed, asked.pause_s)
+    writers = Writers(asked.home, log, asked.seed, asked.pause_s, asked.without)
     client = Client(asked.home, start=False)
     firsts = [asked.first, *[None] * (asked.threads - 1)]
     threads = [threading.Thread(target=writers.write, args=(client, first)) for first in firsts]

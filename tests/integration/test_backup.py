@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def test_backup_of_a_serving_daemon_restores_to_what_it_showed(fresh_home: Home,
         assert hits and {hit.id for hit in hits} <= set(all_ids(client))
         fresh = client.add(samples(1, first=200)).results[0].id
         assert isinstance(fresh, int) and fresh > 45, "ids are never given out again"
-        assert {check.name for check in client.doctor().checks if not check.ok} <= {"base copies"}
+        assert client.doctor().ok
 
 
 def test_writers_go_on_while_a_backup_is_made(fresh_home: Home, tmp_path: Path) -> None:
@@ -75,7 +76,7 @@ def test_writers_go_on_while_a_backup_is_made(fresh_home: Home, tmp_path: Path) 
 
 
 def test_daemon_makes_a_base_copy_by_itself(fresh_home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A daemon whose history nothing could repair, after a restore for instance, soon makes a base copy."""
+    """A daemon whose history nothing could repair soon makes a base copy."""
     lifecycle.start(fresh_home)
     with Client(fresh_home.dir, start=False) as client:
         client.add(samples(3))
@@ -83,6 +84,7 @@ def test_daemon_makes_a_base_copy_by_itself(fresh_home: Home, monkeypatch: pytes
     maintenance.restore(fresh_home, tmp_path / "backup", tell=silent)
     with Client(fresh_home.dir, start=False) as client:
         client.add(samples(3, first=10))
+        shutil.rmtree(fresh_home.backups_dir)
         wait_until(lambda: folders.found_in(fresh_home.backups_dir, folders.BASE_PREFIX), "there is a base copy")
         assert client.backups().backups[0].epoch >= 1
         assert client.doctor().ok

@@ -14,16 +14,16 @@ import pytest
 
 from catalog_contract import numbered
 from helpers import spawned
-from mcai import times
+from mcai import failpoints, times
 from mcai.client import Client
 from mcai.client.lifecycle import EXIT_ALREADY_OWNED
-from mcai.errors import NotFoundError
+from mcai.errors import NotFoundError, StoreFullError
 from mcai.paths import Home
 from mcai.store import backup as folders
 from mcai.upkeep import backup, bases
 from mcai.upkeep.restore import restore
 from mcai.upkeep.swap import BUILD_PREFIX, finish_interrupted
-from upkeep_kit import State, copy_of, make_history, opened, silent, state_in, state_of
+from upkeep_kit import State, copy_of, digests, make_history, opened, silent, state_in, state_of
 
 BACKED_UP_AT = 6
 
@@ -151,6 +151,20 @@ def test_what_went_leaves_no_bytes(kept: tuple[Home, Path, dict[int, State]], tm
     restore(target, source, to_epoch=2, tell=silent)
     raw = target.catalog_path.read_bytes()
     assert b"question 2, edited" not in raw and b"question 2" in raw
+
+
+def test_full_disk_leaves_the_home_as_it_is(kept: tuple[Home, Path, dict[int, State]], tmp_path: Path) -> None:
+    """Where there is no room for the new state, not even its beginnings stay."""
+    home, source, _ = kept
+    target = copy_of(home, tmp_path / "target")
+    before = digests(target.dir)
+    failpoints.arm({"MCAI_FAILPOINT": "restore.built:enospc"})
+    try:
+        with pytest.raises(StoreFullError):
+            restore(target, source, tell=silent)
+    finally:
+        failpoints.arm({})
+    assert digests(target.dir) == before and not list(target.dir.glob(f"{BUILD_PREFIX}*"))
 
 
 @pytest.mark.parametrize("place", ["restore.built", "restore.marked", "restore.moved", "restore.swapped"])

@@ -112,7 +112,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], type[McaiError]]] = {
     "a file cut short": (lambda folder: os.truncate(folder / folders.CATALOG, 5_000), BackupDamagedError),
     "a file missing": (lambda folder: (folder / folders.CATALOG).unlink(), BackupDamagedError),
     "a folder in a file's place": (
-        lambda folder: ((folder / folders.CATALOG).unlink(), (folder / folders.CATALOG).mkdir()),
+        lambda folder: [make(folder / folders.CATALOG) for make in (Path.unlink, Path.mkdir)],
         BackupDamagedError,
     ),
     "manifest missing": (lambda folder: (folder / folders.MANIFEST).unlink(), BackupDamagedError),
@@ -265,10 +265,16 @@ def test_base_copy_is_due_when_it_is_wanted(home: Home, catalog: DuckCatalog) ->
 
 
 def test_history_that_nothing_could_repair_wants_a_base_copy_at_once(made: tuple[Home, Path], tmp_path: Path) -> None:
-    """After a restore the journal is new: until there is a base copy of this history, one is due."""
+    """After a restore the journal is new: it makes a base copy itself, and where there is none, one is due."""
     home = Home(tmp_path / "other")
     home.dir.mkdir()
     restore(home, made[1], tell=silent)
+    with opened(home) as catalog:
+        assert not bases.is_due(home, catalog, NEVER)
+    before = state_in(home)
+    flip(home.catalog_path, 100)
+    assert state_in(home) == before, "made again from that base copy"
+    shutil.rmtree(home.backups_dir)
     with opened(home) as catalog:
         assert bases.is_due(home, catalog, NEVER)
         catalog.add(numbered(1, first=1_000))

@@ -19,7 +19,7 @@ from mcai.filters import Filters
 from mcai.paths import Home
 from mcai.records import ForgetResult, Place
 from mcai.store import backup
-from mcai.store.duck import DuckCatalog, recovery
+from mcai.store.duck import DuckCatalog, recovery, scrub
 from mcai.upkeep import bases, forget
 from mcai.upkeep.archive_files import ArchiveFiles, path_of
 from mcai.upkeep.forget import PENDING, Forgetting
@@ -179,6 +179,17 @@ def test_damaged_copies_go(home: Home, catalog: DuckCatalog) -> None:
     assert not mine.parent.exists() and len(backup.found_in(home.backups_dir)) == 1
     assert [path.name for path in home.damaged_dir.iterdir()] == ["journal-1-from-2.jsonl"]
     assert _told(result)["damaged files"] == (1, 0)
+
+
+def test_copy_that_an_upgrade_made_is_written_anew(home: Home, catalog: DuckCatalog, marked: list[Marked]) -> None:
+    """It has an older schema, and is a copy like any other."""
+    catalog.copy_to(home.dir / "catalog.before-3.duckdb")
+
+    result = _forget(home, catalog, [LIVE])
+
+    assert _told(result)["base copies"] == (2, 0) and files_with(home.dir, marked[0].texts) == {}
+    with scrub.opened(home.dir / "catalog.before-3.duckdb", home.temp_dir) as copy:
+        assert copy.rows_of([LIVE]) == (6, 0)
 
 
 def test_what_others_say_too_is_no_residue(home: Home, catalog: DuckCatalog, marked: list[Marked]) -> None:

@@ -38,9 +38,9 @@ def _change(epoch: int, texts: dict[int, str]) -> Change:
     return Change(epoch - 1, epoch, AT, [], table, {1: "physics"})
 
 
-async def _filled(folder: Path, marker: str) -> LanceIndex:
+async def _filled(folder: Path, marker: str, model: str = "model") -> LanceIndex:
     """Two batches; row 3 has the marker and a vector of its own, row 5 has none."""
-    index = await LanceIndex.open(folder, "model", DIM, lambda epoch: AT if epoch else None)
+    index = await LanceIndex.open(folder, model, DIM, lambda epoch: AT if epoch else None)
     vectors = VECTORS.copy()
     vectors[4] = 0
     for epoch, ids in enumerate(([1, 2, 3], [4, 5, 6]), 1):
@@ -57,12 +57,13 @@ def _files_with(folder: Path, *needles: bytes) -> list[Path]:
 
 @pytest.mark.parametrize("deleted_before", [False, True])
 def test_no_byte_stays(tmp_path: Path, deleted_before: bool) -> None:
-    """Data, old versions, full-text tokens and vectors are gone, whether or not the indexer deleted the row first."""
+    """Data, old versions, full-text tokens, vectors, the tables of other models: all gone, deleted before or not."""
     marker = secrets.token_hex(12)
     vector = VECTORS[2].tobytes()
 
     async def forget() -> None:
         index = await _filled(tmp_path, marker)
+        await _filled(tmp_path, marker, "a model of before")
         assert _files_with(tmp_path, marker.encode()) and _files_with(tmp_path, vector)
         if deleted_before:
             await index._table.delete("id = 3")

@@ -17,7 +17,7 @@ import pytest
 from mcai.errors import NoSnapshotError, SnapshotDamagedError, SnapshotError, StoreFullError
 from mcai.filters import Filters
 from mcai.snapshot import manifest
-from mcai.snapshot.blocks import BLOCK_BYTES, BlockFile, Column, map_file
+from mcai.snapshot.blocks import BLOCK_BYTES, BlockFile, Column, block_sums, map_file
 from mcai.snapshot.frame import Totals, write_frame
 from mcai.snapshot.generation import open_current
 from mcai.snapshot.manifest import FIXED, NO_TIME, POINTER_NAME
@@ -139,6 +139,36 @@ def test_offsets_hold_beyond_two_gigabytes(tmp_path: Path) -> None:
     assert [bytes(piece) for piece in column.pieces(np.array([1]))] == [text]
     with pytest.raises(SnapshotDamagedError, match="huge is damaged in the block at byte 0"):
         column.run(0, 1)
+
+
+@pytest.mark.parametrize("damaged", range(6))
+def test_every_block_below_a_range_is_checked(tmp_path: Path, damaged: int) -> None:
+    """Ranges within a block, over an edge and over many blocks are refused exactly when one of their blocks is bad."""
+    path = tmp_path / "blocks"
+    path.write_bytes(bytes(5 * BLOCK_BYTES + 100))
+    sums = np.concatenate(list(block_sums(path)))
+    sums[damaged] ^= 1
+    edge = 2 * BLOCK_BYTES
+    ranges = {
+        (0, 1): {0},
+        (edge - 1, edge): {1},
+        (edge - 1, edge + 1): {1, 2},
+        (edge, edge + BLOCK_BYTES): {2},
+        (5, 4 * BLOCK_BYTES + 1): {0, 1, 2, 3, 4},
+        (5 * BLOCK_BYTES - 1, 5 * BLOCK_BYTES + 100): {4, 5},
+    }
+    for (begin, end), blocks in ranges.items():
+        for alone in (True, False):
+            file = BlockFile(path, 5 * BLOCK_BYTES + 100, sums)
+            try:
+                if alone:
+                    file.check(begin, end)
+                else:
+                    file.check_ranges(np.array([begin, begin]), np.array([begin + 1, end]))
+            except SnapshotDamagedError:
+                assert damaged in blocks, (begin, end)
+            else:
+                assert damaged not in blocks, (begin, end)
 
 
 def test_a_segment_beyond_two_gigabytes_is_framed_by_arrow(tmp_path: Path) -> None:

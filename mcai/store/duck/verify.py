@@ -175,6 +175,13 @@ def committed_at(source: Source, epoch: int) -> datetime | None:
         return row[0] if row else None
 
 
+def schema_version(source: Source) -> int:
+    """Return the version of the tables."""
+    with source.reading() as cursor:
+        row = one(cursor, "SELECT value FROM meta WHERE key = 'schema_version'")
+        return int(row[0]) if row else 0
+
+
 def history_from(source: Source) -> int:
     """Return the oldest epoch of which everything is still known."""
     with source.reading() as cursor:

@@ -116,7 +116,7 @@ def _for_looking(examined: Home) -> Iterator[Patient]:
         return
     with closing(source):
         try:
-            is_known = verify.facts(source).schema_version == SCHEMA_VERSION
+            is_known = verify.schema_version(source) == SCHEMA_VERSION
         except McaiError:
             is_known = False
         yield Patient(examined, source if is_known else None, None)

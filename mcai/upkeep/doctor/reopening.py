@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from mcai import catalogs
-from mcai.errors import DamagedError, StoreError
+from mcai.errors import CatalogDamagedError, DamagedError
 from mcai.paths import Home
 from mcai.store import backup
 from mcai.store.duck import recovery, verify
 from mcai.store.duck.aside import Aside
 from mcai.store.duck.catalog import DuckCatalog
+from mcai.store.duck.connection import SCHEMA_VERSION
 from mcai.store.duck.recovery import Opened
 from mcai.store.duck.salvage import salvage
 
@@ -54,9 +55,11 @@ def _unsound(home: Home) -> str | None:
         return None  # recovery sees that itself
     with source:
         try:
+            if verify.schema_version(source) != SCHEMA_VERSION:
+                return None  # another version of mcai wrote it: that it looks strange says nothing
             verify.read_blocks(source)
             return "; ".join(verify.faults(source)) or None
-        except StoreError as error:
+        except CatalogDamagedError as error:
             return error.message
 
 

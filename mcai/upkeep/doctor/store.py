@@ -12,6 +12,7 @@ from mcai.store import backup, journal
 from mcai.store.backup import BASE_PREFIX
 from mcai.store.duck import verify
 from mcai.store.duck.aside import Aside
+from mcai.store.duck.connection import SCHEMA_VERSION
 from mcai.upkeep import bases
 from mcai.upkeep.backup import MAKING_PREFIX
 from mcai.upkeep.doctor.model import Patient, Trouble
@@ -30,12 +31,22 @@ def look_at_catalog(patient: Patient) -> Iterator[Trouble]:
         yield Trouble(home.suspect_path.read_text("utf-8", "replace").strip())
     if source is None:
         if home.catalog_path.exists():
-            with verify.ReadOnly(home.catalog_path):
-                pass  # says itself why it cannot be opened
+            yield from _look_at_stranger(home.catalog_path)
         elif home.journal_dir.exists() or any(home.backups_dir.glob(f"{BASE_PREFIX}*")):
             yield Trouble(f"{home.catalog_path} is missing")
         return
     verify.read_blocks(source)
+
+
+def _look_at_stranger(path: Path) -> Iterator[Trouble]:
+    """Say why a catalog is no use: opening it says so itself, or another version of mcai wrote it."""
+    with verify.ReadOnly(path) as source:
+        have = verify.schema_version(source)
+    cause = f"{path} has schema {have}, this mcai {SCHEMA_VERSION}"
+    if have < SCHEMA_VERSION:
+        yield Trouble(f"{cause}; the daemon's next start brings it up to date", harmless=True)
+    else:
+        yield Trouble(cause, SchemaVersionError.default_hint)
 
 
 def look_at_rows(patient: Patient) -> Iterator[Trouble]:

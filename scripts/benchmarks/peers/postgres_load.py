@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
-from benchmarks.load import WARM_UP_S, wait_for_go
+from benchmarks.load import WARM_UP_S
 from benchmarks.peers.postgres_server import connect
+from benchmarks.together import tell, wait_for_go
 
 
 def _parameters(specification: Any) -> list[Any]:
@@ -44,7 +44,7 @@ def main() -> None:
         answers = sum(
             pool.map(lambda number: _serve(specification, parameters, number), range(specification["clients"]))
         )
-    print(json.dumps({"answers": answers, "elapsed_s": specification["duration_s"]}))
+    tell({"answers": answers, "elapsed_s": specification["duration_s"]})
 
 
 if __name__ == "__main__":

