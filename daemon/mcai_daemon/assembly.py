@@ -64,7 +64,7 @@ class Parts:
         wait_s = settings.number("search.wait_s")
         knowledge = Knowledge(self.catalog, self.publisher, self._indexer, embedder, wait_s)
         self._rotation = Rotation(self.catalog, settings, knowledge.write)
-        self._upkeep = Upkeep(home, self.catalog, settings, knowledge, needs_base=opened.needs_base)
+        self._upkeep = Upkeep(home, self.catalog, settings)
         self._archive = ArchiveFiles(self.catalog, home.archive_dir)
         self._forgetting = Forgetting(
             home, self.catalog, knowledge.write, self._forget_derived, self._archive, self._upkeep.alone
@@ -136,10 +136,8 @@ class Parts:
 
     async def _verify(self) -> None:
         await asyncio.sleep(VERIFY_AFTER_S)
-        try:
+        async with self._upkeep.alone:
             await asyncio.to_thread(verify.read_everything, self.catalog)
-        except FatalStoreError as error:
-            self.services.failure.report(error)
 
 
 def _empty(folder: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +33,7 @@ from mcai.errors import DimensionMismatchError, IndexUnavailableError
 from mcai.filters import Filters
 from mcai.records import Place
 from mcai.store.base import Change, IndexFilter
+from mcai.store.probe import table_name
 
 log = structlog.get_logger("lance")
 
@@ -102,7 +102,7 @@ class LanceIndex:
         Raises:
             IndexUnavailableError: the folder cannot be written.
         """
-        name = "examples-" + re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
+        name = table_name(model)
         try:
             database = await lancedb.connect_async(str(folder))
             if (folder / f"{name}.lance").exists():
@@ -194,9 +194,6 @@ class LanceIndex:
         """Write everything anew without some examples, so that neither their texts nor their vectors stay in any file.
 
         Nobody writes meanwhile. Searches go on; they scan the vectors until `maintain` has made their index again.
-
-        Returns:
-            how many of them were there, and how many still are.
 
         Raises:
             IndexUnavailableError: Lance failed; to be done again.

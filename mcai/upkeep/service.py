@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -28,13 +28,6 @@ RETRY_AFTER_S = 900.0
 """A base copy that failed is tried again then: a full disk takes a person."""
 
 
-class Writer(Protocol):
-    """The one who writes to the catalog: `Knowledge`."""
-
-    def write(self, work: Callable[[], T]) -> Awaitable[T]:
-        """Run a write in its turn, and have all that is derived follow."""
-
-
 class Upkeep:
     """What keeps one home well while its daemon serves it."""
 
@@ -43,9 +36,6 @@ class Upkeep:
         home: Home,
         catalog: DuckCatalog,
         settings: Settings,
-        knowledge: Writer,
-        *,
-        needs_base: bool,
     ) -> None:
         """Make it; `run` does what is done by the clock.
 
@@ -53,16 +43,12 @@ class Upkeep:
             home: owned by this process.
             catalog: of the home.
             settings: ``backup.every_h``.
-            knowledge: who writes to the catalog.
-            needs_base: there is nothing that the catalog could be repaired from.
         """
         self.alone = asyncio.Lock()
         """Held by whatever reads or rewrites the files of the home as a whole: one at a time."""
         self._home = home
         self._catalog = catalog
         self._settings = settings
-        self._knowledge = knowledge
-        self._needs_base = needs_base
 
     async def backup(self, dest: Path, everything: bool) -> BackupResult:
         """Write a backup; see `backup.write`."""
@@ -79,7 +65,6 @@ class Upkeep:
     async def base_copy(self) -> Path:
         """Make a base copy now; see `bases.make`."""
         made = await self._alone(lambda: bases.make(self._home, self._catalog))
-        self._needs_base = False
         return made
 
     async def run(self) -> None:
@@ -94,7 +79,7 @@ class Upkeep:
             await asyncio.sleep(wait_s)
             wait_s = LOOK_EVERY_S
             try:
-                if self._needs_base or await asyncio.to_thread(bases.is_due, self._home, self._catalog, every):
+                if await asyncio.to_thread(bases.is_due, self._home, self._catalog, every):
                     await self.base_copy()
             except FatalStoreError:
                 raise

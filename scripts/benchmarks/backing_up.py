@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.writer import Writer
 from benchmarks.figures import SIZES, Figure, Goal, Results
 from benchmarks.product import Daemon, Product
+from benchmarks.writer import Writer
 
 ROUNDS = 3
 

@@ -18,7 +18,7 @@ STEP_ROWS = 250
 """A cursor is bound to its filters, not to its limit: bigger steps find the beginnings of pages sooner."""
 REQUESTS = 2_000
 
-Take = Callable[[Sequence[Example]], object]
+Take = Callable[[list[Example]], object]
 
 
 @dataclass(frozen=True)

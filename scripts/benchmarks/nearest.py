@@ -31,13 +31,13 @@ class Nearest:
     tenth_best: Vectors
 
     @classmethod
-    def of(cls, ids: Sequence[int], vectors: Vectors, query_vectors: Vectors) -> Nearest:
+    def of(cls, ids: npt.NDArray[np.int64], vectors: Vectors, query_vectors: Vectors) -> Nearest:
         """Search exactly, in float32."""
         tenth_best = np.empty(len(query_vectors), np.float32)
         for begin in range(0, len(query_vectors), QUERIES_AT_ONCE):
             block = slice(begin, begin + QUERIES_AT_ONCE)
             tenth_best[block] = np.partition(query_vectors[block] @ vectors.T, -TOP, axis=1)[:, -TOP]
-        return cls(np.asarray(ids, np.int64), vectors, query_vectors, tenth_best)
+        return cls(ids, vectors, query_vectors, tenth_best)
 
     def recall(self, answers: Sequence[Sequence[int]]) -> float:
         """Return recall@10: the share of the exact ten that the answers (ids, one list a query) have; ties count."""

@@ -6,10 +6,10 @@ import statistics
 import time
 from pathlib import Path
 
-from benchmarks.writer import Writer
 from benchmarks.corpus import PageStart
 from benchmarks.figures import SIZES, Figure, Goal, Results
 from benchmarks.product import Daemon, Product
+from benchmarks.writer import Writer
 from mcai.client import Client
 
 RUNS = 5

@@ -1,36 +1,26 @@
-"""Runs what was asked for, size by size: fill a home, measure it, measure the peers, clean up."""
+"""Runs what was asked for, size by size, and writes down what was found."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import re
-import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import command, comparison, importing, pages, search, starting
-from benchmarks.corpus import PageStart, page_starts
+from benchmarks import pages
 from benchmarks.figures import SIZES, TABLE_HEAD, Results, size_name
-from benchmarks.nearest import Nearest
-from benchmarks.peers.shared import Task
-from benchmarks.product import FAILURES, Daemon, Product, run, wait_until_idle
+from benchmarks.product import Product, run
+from benchmarks.size import PARTS, PEERS_UP_TO_ROWS, Size
 from benchmarks.venv_entry import ROOT
-from benchmarks.workload import DOMAINS, SEED, language, queries, rows
-from mcai import __version__, catalogs
-from mcai.client import Client
-from mcai.embed.static import WordLlamaEmbedder
-from mcai.records import Example
+from benchmarks.workload import SEED
+from mcai import __version__
 
-PARTS = ("P1", "P2", "P3", "P4", "P6")
-SEARCHED_UP_TO_ROWS = 100_000
-"""Above it only pages and the import are measured."""
 DEFAULT_JSON = ROOT / "bench-out" / "bench.json"
 
 
@@ -48,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         product = Product.install(folder)
         print(TABLE_HEAD)
         for count in options.sizes:
-            _Size(product, folder / size_name(count), count, options, results).measure()
+            Size(product, folder / size_name(count), count, options, results).measure()
         pages.compare_sizes(options.sizes, results)
     results.facts["load_average_after"] = os.getloadavg()
     options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -62,11 +52,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="scripts/bench",
         description="Measure mcai against the goals of its design, on generated data; prints figures, asserts none.",
     )
+    parser.add_argument("--sizes", type=_sizes, default=_sizes("10k,100k"), help="of 10k, 100k, 1m; default: 10k,100k")
+    parser.add_argument("--only", type=_parts, default=list(PARTS), help=f"of {','.join(PARTS)}")
     parser.add_argument(
-        "--sizes", type=_sizes, default=_sizes("10k,100k"), help="of 10k, 100k, 1m (pages and import only)"
+        "--no-graph", action="store_true", help="do not wait for the graph over the vectors: 10 to 20 minutes at 1m"
     )
-    parser.add_argument("--only", type=_parts, default=PARTS, help=f"of {','.join(PARTS)}")
-    parser.add_argument("--peers", action="store_true", help="datasette, chroma and PostgreSQL beside it")
+    peers = f"datasette, chroma and PostgreSQL beside it, up to {size_name(PEERS_UP_TO_ROWS)}"
+    parser.add_argument("--peers", action="store_true", help=peers)
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON, metavar="FILE", help=f"default: {DEFAULT_JSON}")
     return parser.parse_args(arguments)
 

@@ -48,11 +48,11 @@ def measure(product: Product, home_dir: Path, folder: Path, rows: int, results: 
         for weighed, name in ((reading, "dirty_mb"), (reading, "uss_mb"), (searching, "dirty_mb"))
     )
     maps = min(each["maps"] for each in reading)
-    what = f"heaviest of {READERS} snapshot readers"
+    what = f"heaviest of {READERS} readers"
     results.add(
         Figure("P5", rows, f"{what}: Private_Dirty", max(dirty_mb), "MB", ADDED_MB, rounds=dirty_mb),
         Figure("P5", rows, f"{what}: USS", max(uss_mb), "MB", ADDED_MB, rounds=uss_mb),
-        Figure("P5", rows, f"{what}: the same, having searched", max(searching_mb), "MB", rounds=searching_mb),
+        Figure("P5", rows, f"{what}: dirty after searches too", max(searching_mb), "MB", rounds=searching_mb),
         Figure("P5", rows, "snapshot files that each of them maps", maps, "", at_least(1)),
     )
 

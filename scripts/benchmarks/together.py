@@ -100,7 +100,7 @@ class Together:
 def run_together(
     module: str, specifications: Sequence[Any], python: str | Path = sys.executable, *, env: Environment = None
 ) -> list[Any]:
-    """Run a module that calls `wait_for_go`, all processes beginning at once; return what they found. See `Together`."""
+    """Run a module that calls `wait_for_go`, all processes at once; return what they found. See `Together`."""
     with Together(module, specifications, python, env=env) as processes:
         processes.hear()
         processes.go()

@@ -15,6 +15,7 @@ from mcai.paths import Home
 from mcai.store.base import Key
 from mcai.store.duck import recovery
 from mcai.store.duck.connection import SCHEMA_VERSION
+from mcai.upkeep import bases
 
 GOLDEN_DIR = Path(__file__).parent.parent / "golden"
 VERSIONS = range(1, SCHEMA_VERSION)
@@ -46,7 +47,7 @@ def test_golden_home_is_brought_up_to_date(home: Home, version: int) -> None:
     assert [entry.op for entry in catalog.log(None, before=99, limit=9)] == ["delete", "edit", "add", "add"]
     assert catalog.rollback(2, None).restored == 2
     assert catalog.add([], key=Key("first", b"x" * 16)).imported == 7
-    assert opened.needs_base and opened.recovery is None
+    assert not bases.look(home, catalog.engine.timeline, catalog.epoch).repairable and opened.recovery is None
     assert (home.dir / f"catalog.before-{SCHEMA_VERSION}.duckdb").exists()
     catalog.close()
 

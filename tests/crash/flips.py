@@ -30,6 +30,7 @@ from mcai.paths import Home
 TESTS_DIR = Path(__file__).resolve().parent.parent
 ENDS_BYTES = 4_096
 """Half of the flips go into so much at the beginning or the end of a file, where its structure lies."""
+LAYERS_LOG = "layers.log"
 CUTS = 0.15
 """So large a part of the cases cuts a file off."""
 WEIGHTS = {"journal": 6, "snapshot": 6, "backup": 3, "archive": 3, "wal": 3, "catalog": 2, "lance": 2}
@@ -73,7 +74,7 @@ def cases(specimen: Specimen, count: int, chance: random.Random) -> list[Case]:
     kinds = sorted(kind for kind, paths in files.items() if paths)
     groups = Counter(kind.split(" ", 1)[0] for kind in kinds)
     weights = [WEIGHTS[kind.split(" ", 1)[0]] / groups[kind.split(" ", 1)[0]] for kind in kinds]
-    drawn = [*kinds, *chance.choices(kinds, weights, k=max(0, count - len(kinds)))][:count]
+    drawn = [*chance.sample(kinds, len(kinds)), *chance.choices(kinds, weights, k=max(0, count - len(kinds)))][:count]
     newest = {kind: max(paths, key=lambda path: path.stat().st_mtime) for kind, paths in files.items() if paths}
     chosen = [chance.choice((newest[kind], chance.choice(files[kind]))) for kind in drawn]
     return [_case(specimen, *each, chance) for each in zip(range(count), drawn, chosen, strict=False)]
@@ -112,7 +113,7 @@ def at_the_layers(folder: Path, cases: Sequence[Case], say: Say = print) -> Tall
                 say(f"{tally.cases} cases, {len(tally.wrong)} wrong")
         if answered < len(waiting):  # it died: the daemon has a child for what it was probing, for nothing else
             verdict = "refused" if probing else "wrong"
-            tally.count(waiting[answered], verdict, "the process that opened it died")
+            tally.count(waiting[answered], verdict, f"the process that opened it died: {_last_line(folder)}")
         waiting = waiting[answered + 1 :]
     return tally
 
@@ -123,7 +124,7 @@ def _answers(folder: Path, waiting: Sequence[Case]) -> Iterator[Found | bool]:
     shutil.rmtree(scratch, ignore_errors=True)
     asked = folder / "cases.jsonl"
     asked.write_bytes(b"".join(msgspec.json.encode(case) + b"\n" for case in waiting))
-    with asked.open("rb") as lines, (folder / "layers.log").open("ab") as log:
+    with asked.open("rb") as lines, (folder / LAYERS_LOG).open("ab") as log:
         command = [sys.executable, "-m", "crash.layers", str(folder), str(scratch)]
         child = subprocess.Popen(command, cwd=TESTS_DIR, stdin=lines, stdout=subprocess.PIPE, stderr=log, env=_OFFLINE)
     assert child.stdout is not None
@@ -135,30 +136,37 @@ def _answers(folder: Path, waiting: Sequence[Case]) -> Iterator[Found | bool]:
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def whole_home(specimen: Specimen, folder: Path, cases: Sequence[Case], say: Say = print) -> Tally:
-    """Damage a copy of the whole home, start its daemon, and compare everything that it serves with the truth.
+def _last_line(folder: Path) -> str:
+    return (folder / LAYERS_LOG).read_text("utf-8", "replace").rstrip().rsplit("\n", 1)[-1]
+
+
+def whole_home(specimen: Specimen, folder: Path, homes: Sequence[Sequence[Case]], say: Say = print) -> Tally:
+    """Damage copies of the whole home, start their daemons, and compare everything that they serve with the truth.
 
     Args:
-        specimen: is copied for each case.
-        folder: the copies lie here, one after the other.
-        cases: drawn for the specimen.
-        say: told what each case came to.
+        specimen: is copied for each home.
+        folder: the copies lie here, one after the other; one that was taken for sound and is not stays.
+        homes: for each home the cases that it suffers at once.
+        say: told what each home came to.
     """
     tally = Tally()
-    for case in cases:
+    for number, suffered in enumerate(homes):
         home = specimen.copy_to(folder / "copy")
-        case.damage(home.dir / case.path)
-        verdict, told = _start(home, specimen)
-        tally.count(case, verdict, told)
-        say(f"{case.number}: {case.kind} {case.action} at {case.offset}: {verdict}{told and f', {told[:160]}'}")
+        for case in suffered:
+            case.damage(home.dir / case.path)
+        verdict, told = _start(home, specimen, suffered)
+        for case in suffered:
+            tally.count(case, verdict, told)
+        what = ", ".join(f"{case.kind} {case.action} at {case.offset}" for case in suffered)
+        say(f"{number}: {what}: {verdict}{told and f', {told[:160]}'}")
         if verdict != "wrong":
             shutil.rmtree(home.dir)
         else:
-            home.dir.rename(folder / f"wrong-{case.number}")
+            home.dir.rename(folder / f"wrong-{number}-{os.urandom(4).hex()}")
     return tally
 
 
-def _start(home: Home, specimen: Specimen) -> tuple[str, str]:
+def _start(home: Home, specimen: Specimen, suffered: Sequence[Case]) -> tuple[str, str]:
     daemon = Daemon(home)
     try:
         if not daemon.start():
@@ -166,6 +174,8 @@ def _start(home: Home, specimen: Specimen) -> tuple[str, str]:
             return ("refused", reason) if reason else ("wrong", f"it ended with {daemon.exit_code} and no reason")
         with Client(home.dir, start=False) as client:
             verdict, told = _compare(home, client, specimen, daemon)
+            if verdict == "same" and any(case.kind.startswith(("archive", "backup")) for case in suffered):
+                verdict, told = _examine(client)
         if daemon.exit_code is not None:
             return "wrong", f"the daemon ended with {daemon.exit_code}: {daemon.last_words()[-300:]}"
         daemon.stop()
@@ -202,6 +212,12 @@ def _compare(home: Home, client: Client, specimen: Specimen, daemon: Daemon) -> 
         return "wrong", "the snapshot has other rows"
     recovery = client.status().recovery
     return ("mended", recovery.cause) if recovery else ("same", "")
+
+
+def _examine(client: Client) -> tuple[str, str]:
+    """What no request reads, the doctor does."""
+    wrong = [f"{check.name}: {check.cause}" for check in client.doctor().checks if not check.ok]
+    return ("reported", "; ".join(wrong)) if wrong else ("same", "")
 
 
 def _pages(client: Client) -> Mapping[int, object]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from forget_kit import Marked, files_with
-from helpers import all_ids, contents, log_of, samples, spawned, wait_until
+from helpers import PATIENCE_S, all_ids, contents, log_of, samples, spawned, wait_until
 from mcai.client import Client, lifecycle
 from mcai.errors import DaemonError
 from mcai.paths import Home
@@ -106,18 +107,22 @@ def test_what_was_forgotten_does_not_come_back(fresh_home: Home) -> None:
     with Client(fresh_home.dir) as client:
         assert contents(client) == kept
     assert files_with(fresh_home.dir, texts) == {}
-    shutil.rmtree(source)
 
 
-@pytest.mark.parametrize("where", ["forget.committed", "forget.compacted", "forget.swapped", "forget.journal"])
-def test_killed_on_the_way_it_is_finished_by_the_next_start(fresh_home: Home, where: str) -> None:
-    """kill -9 at any step: after the next start no byte is left, and nothing else is lost."""
-    with spawned(fresh_home, environment={"MCAI_FAILPOINT": where}) as child:
-        with Client(fresh_home.dir, start=False) as client:
-            ids, texts = _plant(client, fresh_home, "secret")
-            with pytest.raises(DaemonError):
-                client.forget(ids)
-        assert child.wait(30) == -9
+def test_killed_at_every_step_it_is_finished_in_the_end(fresh_home: Home) -> None:
+    """kill -9 at one step after the other, the later ones while a start finishes the rest: no byte, no other loss."""
+    with (
+        spawned(fresh_home, environment={"MCAI_FAILPOINT": "forget.committed"}) as child,
+        Client(fresh_home.dir, start=False) as client,
+    ):
+        ids, texts = _plant(client, fresh_home, "secret")
+        with pytest.raises(DaemonError):
+            client.forget(ids)
+        assert child.wait(PATIENCE_S) == -signal.SIGKILL
+    for where in ("forget.compacted", "forget.swapped", "forget.journal"):
+        command = [sys.executable, "-m", "mcai_daemon", "--home", str(fresh_home.dir)]
+        ended = subprocess.run(command, env={**os.environ, "MCAI_FAILPOINT": where}, capture_output=True, timeout=110)
+        assert ended.returncode == -signal.SIGKILL, where
 
     with spawned(fresh_home), Client(fresh_home.dir, start=False) as client:
         wait_until(lambda: "finished what was to be forgotten" in log_of(fresh_home), "the rest is forgotten")

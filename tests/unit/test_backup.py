@@ -271,6 +271,7 @@ def test_history_that_nothing_could_repair_wants_a_base_copy_at_once(made: tuple
     restore(home, made[1], tell=silent)
     with opened(home) as catalog:
         assert not bases.is_due(home, catalog, NEVER)
+        catalog.add(numbered(1, first=999))
     before = state_in(home)
     flip(home.catalog_path, 100)
     assert state_in(home) == before, "made again from that base copy"

@@ -37,7 +37,8 @@ def _ask(error: Exception, home: Home, fatal: list[bool]) -> httpx2.Response:
     failure = EngineFailure()
     failure.then(lambda: fatal.append(True))
     nothing = cast(Any, None)
-    app = make_app(Services(home, settings.load(home, {}), knowledge, nothing, nothing, nothing, nothing, failure, None))
+    unasked = (nothing, nothing, nothing, nothing)
+    app = make_app(Services(home, settings.load(home, {}), knowledge, *unasked, failure, None))
 
     async def ask() -> httpx2.Response:
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)

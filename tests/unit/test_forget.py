@@ -310,6 +310,7 @@ def test_readers_wait_for_nothing_but_the_swap(home: Home, catalog: DuckCatalog)
         forgetting = asyncio.create_task(_forgetting(home, catalog).forget([LIVE], Filters(), dry_run=False))
         while not forgetting.done():
             seen.add(tuple(await asyncio.to_thread(ids_of, catalog)))
+            await asyncio.sleep(0.005)  # others want the processor, too
         await forgetting
         return seen
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mcai.upkeep import forget_scan
@@ -15,6 +15,7 @@ _few = st.integers(97, 98).map(chr)  # two letters: near misses are common
 needles = st.lists(st.text(_few, min_size=16, max_size=30).map(str.encode), min_size=1, max_size=4)
 
 
+@settings(max_examples=40)
 @given(needles, st.text(_few, max_size=90).map(str.encode), st.data())
 def test_finds_what_is_there_and_nothing_else(markers: list[bytes], hay: bytes, data: st.DataObject) -> None:
     """At any offset, aligned or not, overlapping or not."""

@@ -14,6 +14,8 @@ from mcai.filters import Filters
 from mcai.store.duck import DuckCatalog
 from mcai.upkeep.archive_files import ArchiveFiles, files_in, path_of
 
+STEP_BYTES = 23
+
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> DuckCatalog:
@@ -129,13 +131,13 @@ def test_flipped_byte_is_found_or_changes_nothing(catalog: DuckCatalog, files: A
     path = path_of(tmp_path, 2)
     content, table = path.read_bytes(), pq.read_table(path)
     unseen = 0
-    for at in range(0, len(content), 7):
+    for at in range(0, len(content), STEP_BYTES):
         path.write_bytes(content[:at] + bytes([content[at] ^ 0x55]) + content[at + 1 :])
         if not files.differing():
             unseen += 1
             assert pq.read_table(path).equals(table)
 
-    assert unseen < len(content) / 7 / 2
+    assert unseen < len(content) / STEP_BYTES / 2
 
 
 def test_crash_leaves_the_old_file_or_none(

@@ -140,7 +140,7 @@ def _moment(text: str | None) -> datetime | None:
 
 
 TestRotationModel = RotationMachine.TestCase
-TestRotationModel.settings = settings(max_examples=20, stateful_step_count=15)
+TestRotationModel.settings = settings(max_examples=12, stateful_step_count=15)
 
 
 def test_ten_runs_never_take_a_domain_below_its_cap() -> None:

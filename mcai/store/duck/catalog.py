@@ -137,7 +137,7 @@ class DuckCatalog:
             now = transaction.at
             taken = rotation.candidates(transaction.cursor, policy, now)
             versions = [version for _, each in taken.values() for version in each]
-            moved = rotation.move(transaction, "examples", "examples_archive", versions)
+            moved = len(versions) if dry_run else rotation.move(transaction, "examples", "examples_archive", versions)
             domains = [
                 RotatedDomain(transaction.names[dataset_id], before, len(each), before - len(each))
                 for dataset_id, (before, each) in taken.items()

@@ -43,8 +43,9 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 _numbers = itertools.count(1)
 _LOCKED = re.compile(r"could not set lock|conflicting lock", re.IGNORECASE)
-_DAMAGED = re.compile(r"corrupt|checksum", re.IGNORECASE)
+_DAMAGED = re.compile(r"corrupt database file|computed checksum", re.IGNORECASE)
 _FULL = re.compile(r"no space left|disk quota|file too large|could not write", re.IGNORECASE)
+_OF_THE_SYSTEM = (duckdb.IOException, duckdb.TransactionException, duckdb.OutOfMemoryException)
 
 
 @contextmanager
@@ -59,17 +60,15 @@ def engine_errors() -> Iterator[None]:
     """
     try:
         yield
-    except duckdb.FatalException as error:
-        if _FULL.search(str(error)):
-            raise FatalStoreError("there is no room left on the disk of the data folder") from error
-        raise FatalStoreError() from error
-    except (duckdb.IOException, duckdb.TransactionException, duckdb.OutOfMemoryException) as error:
-        if _DAMAGED.search(str(error)):
-            raise CatalogDamagedError() from error
-        if _FULL.search(str(error)):
-            raise StoreFullError() from error
-        raise StoreError(f"the catalog failed: {type(error).__name__}") from error
     except duckdb.Error as error:
+        text = str(error)
+        if _DAMAGED.search(text):
+            raise CatalogDamagedError() from error
+        if isinstance(error, duckdb.FatalException):
+            reason = "there is no room left on the disk of the data folder" if _FULL.search(text) else None
+            raise FatalStoreError(reason) from error
+        if isinstance(error, _OF_THE_SYSTEM) and _FULL.search(text):
+            raise StoreFullError() from error
         raise StoreError(f"the catalog failed: {type(error).__name__}") from error
 
 
@@ -153,8 +152,8 @@ def copy_database(cursor: duckdb.DuckDBPyConnection, path: Path, then: Callable[
     copy = f"copy_{next(_numbers)}"
     row = one(cursor, "SELECT current_database()")
     assert row is not None
-    # ATTACH takes no parameters.
-    cursor.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS {copy}")
+    # ATTACH takes no parameters. A log of its own would only have to be written down again.
+    cursor.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS {copy} (RECOVERY_MODE NO_WAL_WRITES)")
     try:
         cursor.execute(f'COPY FROM DATABASE "{row[0]}" TO {copy}')
         cursor.execute(f"CHECKPOINT {copy}")

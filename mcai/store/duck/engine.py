@@ -21,6 +21,7 @@ from mcai.store.duck.effects import Entry, microseconds
 from mcai.store.duck.gate import Gate
 from mcai.store.duck.transaction import Transaction, replay
 from mcai.store.journal import GENESIS, Journal
+from mcai.store.journal.segments import sync_folder
 
 
 class Engine:
@@ -173,6 +174,7 @@ class Engine:
             with engine_errors():
                 self._connection.close()  # writes the log down: beside the new file there may be no old log
             fresh.replace(self.path)
+            sync_folder(self.path.parent)
             self._open()
 
     def close(self) -> None:

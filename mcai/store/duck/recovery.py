@@ -24,7 +24,7 @@ from mcai.store.duck.aside import Aside
 from mcai.store.duck.catalog import DuckCatalog
 from mcai.store.duck.engine import Engine
 from mcai.store.duck.transaction import entry_of
-from mcai.store.journal import Journal, Reading, Scan, begins_at, scan
+from mcai.store.journal import Journal, Reading, Scan, scan
 
 log = structlog.get_logger("recovery")
 
@@ -54,8 +54,6 @@ class Opened:
 
     catalog: DuckCatalog
     recovery: RecoveryInfo | None
-    needs_base: bool
-    """Nothing could repair this catalog if it were damaged now: the journal is new. A base copy is wanted soon."""
 
 
 def open_catalog(home: Home, emotions: Sequence[Emotion], *, accept_loss: bool = False) -> Opened:
@@ -88,7 +86,7 @@ def open_catalog(home: Home, emotions: Sequence[Emotion], *, accept_loss: bool =
     recovery = findings.info()
     if recovery:
         log.warning("recovered", **msgspec.structs.asdict(recovery))
-    return Opened(catalog, recovery, needs_base=not _repairable(home, engine.epoch))
+    return Opened(catalog, recovery)
 
 
 def _open_engine(home: Home, findings: _Findings) -> Engine:
@@ -200,9 +198,3 @@ def _write_again(engine: Engine, journal: Journal) -> None:
         for epoch, chain in cursor.execute(sql, [journal.epoch]).fetchall():
             payload = effects.encode(entry_of(cursor, epoch, engine.names))
             journal.append(epoch, chain, payload, redacted=True)
-
-
-def _repairable(home: Home, head: int) -> bool:
-    """Tell whether the journal begins with the first epoch, or with one that a base copy has."""
-    bases = [manifest.epoch for _, manifest in backup.found_in(home.backups_dir, backup.BASE_PREFIX)]
-    return begins_at(home.journal_dir, default=head + 1) <= max(bases, default=0) + 1
