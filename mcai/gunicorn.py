@@ -8,6 +8,7 @@ Gunicorn itself is not imported. The home is MCAI_HOME's.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,7 +91,8 @@ def snapshot() -> Snapshot:
     if mine.snapshot is None:
         mine.snapshot, mine.looked_s = open_snapshot(), time.monotonic()
     elif time.monotonic() - mine.looked_s >= LOOK_AGAIN_S:
-        mine.snapshot.refresh()
+        with contextlib.suppress(NoSnapshotError):  # withdrawn, by a restore: a new one follows
+            mine.snapshot.refresh()
         mine.looked_s = time.monotonic()
     return mine.snapshot
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import shutil
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from mcai.dataset.indexer import Indexer
 from mcai.dataset.knowledge import Knowledge
 from mcai.dataset.publisher import Publisher
 from mcai.embed import Embedder
-from mcai.errors import FatalStoreError
+from mcai.errors import FatalStoreError, SnapshotError
 from mcai.paths import Home
 from mcai.records import Place
 from mcai.settings import Settings
@@ -34,6 +34,7 @@ from mcai_daemon.services import EngineFailure, Services
 
 log = structlog.get_logger("server")
 
+AGAIN_AFTER_S = 60.0
 VERIFY_AFTER_S = 30.0
 """The whole catalog is read once after each start: a damaged block is found before somebody asks for it."""
 DERIVED_WAIT_S = 600.0
@@ -84,16 +85,23 @@ class Parts:
 
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """Return what runs beside the requests until it is cancelled."""
-        following = [self.publisher.run(), self.publisher.keep_graph(), self._indexer.run()]
-        by_the_clock = [self._rotation.run(), self._upkeep.run(), self._archive.run(), self._forgetting.run()]
-        return [self._watched(each) for each in (*following, *by_the_clock, self._verify())]
+        following = [self.publisher.run, self.publisher.keep_graph, self._indexer.run]
+        by_the_clock = [self._rotation.run, self._upkeep.run, self._archive.run, self._forgetting.run]
+        return [self._watched(each) for each in (*following, *by_the_clock, self._verify)]
 
-    async def _watched(self, task: Coroutine[Any, Any, None]) -> None:
-        """Run one of them; an engine that gives up ends the process, wherever it is noticed."""
-        try:
-            await task
-        except FatalStoreError as error:
-            self.services.failure.report(error)
+    async def _watched(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run one of them, again after a surprise: nobody else would notice that it is gone.
+
+        An engine that gives up ends the process, wherever that is noticed.
+        """
+        while True:
+            try:
+                return await task()
+            except FatalStoreError as error:
+                return self.services.failure.report(error)
+            except Exception:  # the outermost boundary of everything that no request waits for
+                log.exception("failed in the background; begun again soon", task=task.__qualname__)
+                await asyncio.sleep(AGAIN_AFTER_S)
 
     def close(self) -> None:
         """Let go of everything but the catalog."""
@@ -130,7 +138,8 @@ class Parts:
         """Take examples, which the catalog has forgotten, out of everything that is made from it."""
         await asyncio.to_thread(self.services.sandbox.discard)
         # A change that was read before they were forgotten may still be on its way.
-        await self.publisher.reach(self.catalog.epoch, DERIVED_WAIT_S)
+        if not await self.publisher.reach(self.catalog.epoch, DERIVED_WAIT_S):
+            raise SnapshotError("the snapshot has not taken in yet what was forgotten")
         await self._indexer.require(self.catalog.epoch, DERIVED_WAIT_S)
         return [await self.publisher.forget(ids), await self._indexer.forget(ids)]
 
@@ -138,6 +147,7 @@ class Parts:
         await asyncio.sleep(VERIFY_AFTER_S)
         async with self._upkeep.alone:
             await asyncio.to_thread(verify.read_everything, self.catalog)
+            await self.publisher.verify()
 
 
 def _empty(folder: Path) -> None:

@@ -121,9 +121,8 @@ async def _serve(parts: Parts, listener: socket.socket) -> int:
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
+        error = parts.services.failure.error
+        if error is not None:  # before anything that might fail as well
+            fatal.end(parts.services.home, error)
         await asyncio.to_thread(parts.close)
-    error = parts.services.failure.error
-    if error is None:
-        return 0
-    fatal.end(parts.services.home, error)
-    return EXIT_FATAL
+    return 0 if error is None else EXIT_FATAL

@@ -161,7 +161,10 @@ class Publisher:
             self._builds_graph = True
             try:
                 facts = await graph.build(due.vectors_path, due.rows, due.dim, due.out_path)
-                await self._do(partial(store.attach_graph, due.segment_name, facts))
+                if store is self._store:
+                    await self._do(partial(store.attach_graph, due.segment_name, facts))
+                else:  # it was opened anew meanwhile: what the old one shows must not be published again
+                    due.out_path.unlink(missing_ok=True)
             except (SnapshotError, StoreFullError) as error:
                 log.error("no graph could be built", reason=error.message)
                 await asyncio.sleep(GRAPH_RETRY_S)
@@ -207,7 +210,10 @@ class Publisher:
         """
         known, vectors = np.zeros(len(change.rows), bool), np.zeros((len(change.rows), self._embedder.dim), np.float32)
         if await self.reach(change.upto, VECTORS_WAIT_S) and self.view is not None:
-            known = await asyncio.to_thread(_fill, vectors, self.view, change)
+            try:
+                known = await asyncio.to_thread(_fill, vectors, self.view, change)
+            except SnapshotDamagedError:
+                self.distrust()
         if not known.all():
             texts = change.rows.column("content").filter(~known).to_pylist()
             vectors[~known] = await asyncio.to_thread(self._embedder.embed, texts)
@@ -224,13 +230,20 @@ class Publisher:
         if store is None:
             raise SnapshotError(f"the snapshot is not open: {self.error or 'still loading'}")
         rows = store.view.rows
-        found = await self._do(lambda: store.rewrite_without(ids))
+        try:
+            found = await self._do(lambda: store.rewrite_without(ids))
+        except SnapshotDamagedError:
+            self.distrust()
+            raise SnapshotError("the snapshot was damaged: it is being made anew") from None
         left = await self._do(lambda: len(store.view.pick(ids, Filters())))
         return Place("snapshot", rows, found, left)
 
-    def verify(self) -> list[str]:
-        """Check every byte that is published; return what is damaged."""
-        return self._store.verify() if self._store is not None else []
+    async def verify(self) -> None:
+        """Check every byte that is published; what is damaged is made anew."""
+        store = self._store
+        damaged = await self._do(store.verify) if store is not None else []
+        if damaged:
+            self.distrust()
 
     def info(self) -> SnapshotInfo:
         """Return what there is to know of it."""

@@ -22,9 +22,9 @@ from mcai.store.base import Catalog, IndexFilter, SearchIndex
 
 Mode = Literal["hybrid", "semantic", "keyword"]
 
-LOAD_WAIT_S = 12.0
-"""A search that comes while Lance is still loading waits for it this long, as does one that names an epoch. Both waits
-together stay below a client's own timeout of 30 s, so that it hears the reason."""
+LOAD_WAIT_S = 8.0
+"""A search waits this long for the snapshot to reach an epoch, for Lance to be loaded, and for Lance to reach it. All
+three together stay below a client's own timeout of 30 s, so that it hears the reason."""
 SMALL_BACKLOG_ROWS = 2_000
 """So few new rows are taken in within a fraction of a second: a search waits for them rather than miss them."""
 CANDIDATES = 200
@@ -175,7 +175,8 @@ class Searcher:
                 return NO_SCORES
             if sides.view is not None:
                 try:
-                    if sides.view.scanned_rows <= SCANNED_HERE_ROWS:
+                    scanned = sides.view.rows if filters else sides.view.scanned_rows
+                    if scanned <= SCANNED_HERE_ROWS:
                         return dict(sides.view.nearest(vector, wanted, filters))
                     return dict(await asyncio.to_thread(sides.view.nearest, vector, wanted, filters))
                 except SnapshotDamagedError:

@@ -13,7 +13,7 @@ from typing import Any
 
 SIZES = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000}
 _PART_WIDTH = 8
-_WHAT_WIDTH = 49
+_WHAT_WIDTH = 50
 
 
 @dataclass(frozen=True)

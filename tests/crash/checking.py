@@ -15,7 +15,6 @@ from crash import writers
 from crash.acks import Answer, Operation
 from crash.world import Mismatch, Rows, State, World
 from mcai.client import Client
-from mcai.errors import McaiError
 from mcai.paths import Home
 from mcai.wire.calls.examples import Mode
 
@@ -170,18 +169,19 @@ def _check_snapshot(home: Home, world: World) -> None:
 def _check_search(client: Client, world: World, chance: random.Random) -> None:
     live = world.state.live
     texts = {row["content"] for row in live.values()}
-    gone = [row for rows in (world.state.archive, world.forgotten) for row in rows.values()]
-    gone = [row for row in gone if row["content"] not in texts]
+    gone = [row["content"] for row in world.state.archive.values()]
+    gone += [text for contents in world.forgotten.values() for text in contents]
+    gone = [text for text in gone if text not in texts]
     for row in chance.sample(list(live.values()), min(SAMPLED, len(live))):
         asked: dict[Mode, str] = {"keyword": row["content"].split(" ", 1)[0], "semantic": row["content"]}
         for mode, text in asked.items():
             hits = client.search(text, mode, limit=5, domain=row["domain"]).hits
             if row["id"] not in [hit.id for hit in hits]:
                 raise Mismatch(f"the {mode} search does not find example {row['id']}: {row['content']!r}")
-    for row in chance.sample(gone, min(SAMPLED, len(gone))):
-        hits = client.search(row["content"], limit=5).hits
-        if wrong := [hit.id for hit in hits if hit.content == row["content"] or hit.id not in live]:
-            raise Mismatch(f"search finds {wrong}, of which {row['id']} is not live")
+    for text in chance.sample(gone, min(SAMPLED, len(gone))):
+        hits = client.search(text, limit=5).hits
+        if wrong := [hit.id for hit in hits if hit.content == text or hit.id not in live]:
+            raise Mismatch(f"search finds {wrong} for {text!r}, which is no live example's")
 
 
 def check_keys(client: Client, world: World, operations: Sequence[tuple[Operation, Answer]]) -> None:
@@ -209,11 +209,10 @@ def check_forgotten(home: Home, client: Client, world: World, operations: Sequen
     """
     for operation, answer in operations:
         if operation.kind == "forget" and answer.outcome == "lost":
-            try:
-                client.forget(operation.ids)
-            except McaiError as error:
-                raise Mismatch(f"forget, asked again, failed: {error.message}") from error
-    words = {row["content"].split(" ", 1)[0] for row in world.forgotten.values()}
+            again = writers.answer_of(operation, writers.SEND["forget"](client, operation))
+            if again.changed:
+                world.apply(operation, again)
+    words = {text.split(" ", 1)[0] for contents in world.forgotten.values() for text in contents}
     if left := find_words(home.dir, words):
         raise Mismatch(f"forgotten, and still there: {left}")
 

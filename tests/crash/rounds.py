@@ -21,7 +21,7 @@ from crash import checking
 from crash.acks import Kind
 from crash.daemon import Daemon
 from crash.siege import TESTS_DIR, Siege
-from crash.world import Mismatch, Rows, State, World
+from crash.world import Mismatch, State, World
 from helpers import PATIENCE_S
 from mcai.client import Client
 from mcai.paths import find_home
@@ -123,7 +123,7 @@ def _in_a_restore(siege: Siege, log: Path, point: str) -> str | None:
     siege.settle(more)
     siege.daemon.stop()
     epoch = siege.chance.choice((made, max(made - 3, 0), siege.world.epoch))
-    restored = _back_at(siege.world, epoch)
+    restored = siege.world.back_at(epoch)
     words = ["restore", str(source), "--to-epoch", str(epoch)]
     code, _ = _maintain(siege, words, point)
     siege.start()
@@ -151,18 +151,6 @@ def _maintain(siege: Siege, words: Sequence[str], failpoint: str | None = None) 
         [*command, *words], env=environment, capture_output=True, text=True, timeout=4 * PATIENCE_S, check=False
     )
     return run.returncode, run.stdout + run.stderr[-1_000:]
-
-
-def _back_at(world: World, epoch: int) -> World:
-    """Return the world as a restore to an epoch makes it: the forgotten stays gone, ids are never given out again."""
-    then = world.past[epoch]
-    state = State(*(_without(rows, world.forgotten) for rows in (then.live, then.archive)))
-    past = {each: told for each, told in world.past.items() if each < epoch} | {epoch: state}
-    return World(epoch, world.last_id, state, past, dict(world.forgotten))
-
-
-def _without(rows: Rows, forgotten: Rows) -> Rows:
-    return {each: row for each, row in rows.items() if each not in forgotten}
 
 
 def _is(siege: Siege, world: World) -> bool:

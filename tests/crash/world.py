@@ -35,11 +35,27 @@ class World:
     last_id: int = 0
     state: State = field(default_factory=lambda: State({}, {}))
     past: dict[int, State] = field(default_factory=lambda: {0: State({}, {})})
-    forgotten: dict[int, Row] = field(default_factory=dict)
+    said: dict[int, dict[str, int]] = field(default_factory=dict)
+    """Of each id that was not forgotten, deleted ones too: every content it had, and the epoch that it first had it."""
+    forgotten: dict[int, list[str]] = field(default_factory=dict)
+    """The contents of what was forgotten."""
 
     def copy(self) -> World:
         """Return a world that goes its own way from here."""
-        return World(self.epoch, self.last_id, self.state, dict(self.past), dict(self.forgotten))
+        said = {each: dict(contents) for each, contents in self.said.items()}
+        return World(self.epoch, self.last_id, self.state, dict(self.past), said, dict(self.forgotten))
+
+    def back_at(self, epoch: int) -> World:
+        """Return the world as a restore to an epoch makes it: the forgotten stays gone, no id is given out again."""
+        then = self.past[epoch]
+        state = State(self._kept(then.live), self._kept(then.archive))
+        past = {each: told for each, told in self.past.items() if each < epoch} | {epoch: state}
+        said = {each: {text: at for text, at in told.items() if at <= epoch} for each, told in self.said.items()}
+        said = {each: told for each, told in said.items() if told}
+        return World(epoch, self.last_id, state, past, said, dict(self.forgotten))
+
+    def _kept(self, rows: Rows) -> Rows:
+        return {each: row for each, row in rows.items() if each not in self.forgotten}
 
     def apply(self, operation: Operation, answer: Answer | None) -> None:
         """Make one change, which is the next epoch.
@@ -76,6 +92,7 @@ class World:
             held.add(_triple(row))
             self.last_id = example_id
             live[example_id] = {"emotion": None, "frequency_hz": None, "source": None, **row, "id": example_id}
+            self.said[example_id] = {row["content"]: self.epoch + 1}
         return sum(example_id is not None for example_id in answer.ids)
 
     def _edit(self, operation: Operation, answer: Answer | None, live: Rows, archive: Rows) -> int:
@@ -83,6 +100,7 @@ class World:
         if example_id not in live:
             raise Mismatch(f"example {example_id} was edited without being live")
         live[example_id] = {**live[example_id], "content": operation.content}
+        self.said[example_id].setdefault(operation.content, self.epoch + 1)
         return 1
 
     def _delete(self, operation: Operation, answer: Answer | None, live: Rows, archive: Rows) -> int:
@@ -93,9 +111,11 @@ class World:
         return _remove([row["id"] for row in rows if row["domain"] == operation.domain], live, archive)
 
     def _forget(self, operation: Operation, answer: Answer | None, live: Rows, archive: Rows) -> int:
-        gone = {each: {**archive, **live}[each] for each in operation.ids or [] if each in live or each in archive}
+        """What was deleted before is forgotten too: its versions are kept for a rollback."""
+        gone = {each: [*self.said.pop(each)] for each in dict.fromkeys(operation.ids or []) if each in self.said}
         self.forgotten |= gone
-        return _remove(gone, live, archive)
+        _remove(gone, live, archive)
+        return len(gone)
 
     def _rotate(self, operation: Operation, answer: Answer | None, live: Rows, archive: Rows) -> int:
         moved = 0
@@ -117,7 +137,7 @@ class World:
             raise Mismatch(f"the suite went back to epoch {operation.at}, which it does not know any more")
         for rows, wanted in ((live, then.live), (archive, then.archive)):
             rows.clear()
-            rows.update({each: row for each, row in wanted.items() if each not in self.forgotten})
+            rows.update(self._kept(wanted))
         return 0
 
 

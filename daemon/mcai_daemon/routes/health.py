@@ -34,11 +34,11 @@ async def live(call: Call) -> Live:
 
 async def _health(call: Call) -> Health:
     knowledge = call.services.knowledge
+    if call.services.failure.error is not None:
+        return Health(ok=False, catalog="failed", index=knowledge.indexer.state)
     try:
         await asyncio.to_thread(knowledge.catalog.pending, knowledge.catalog.epoch)
     except StoreError:
-        return Health(ok=False, catalog="failed", index=knowledge.indexer.state)
-    if call.services.failure.error is not None:
         return Health(ok=False, catalog="failed", index=knowledge.indexer.state)
     return Health(ok=True, catalog="ok", index=knowledge.indexer.state)
 

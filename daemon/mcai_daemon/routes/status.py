@@ -25,8 +25,9 @@ async def status(call: Call) -> Status:
         bytes=await asyncio.to_thread(bytes_on_disk, services.home.vectors_dir),
         **await indexer.upkeep_facts(),
     )
+    ready = services.failure.error is None
     return Status(
-        daemon=DaemonInfo(os.getpid(), __version__, services.uptime_s, str(services.home.socket_path), ready=True),
+        daemon=DaemonInfo(os.getpid(), __version__, services.uptime_s, str(services.home.socket_path), ready),
         examples=sum(each.examples for each in datasets),
         datasets=len(datasets),
         epoch=catalog.epoch,

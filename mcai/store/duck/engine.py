@@ -46,6 +46,8 @@ class Engine:
         sql = "SELECT epoch, last_id, chain_hash FROM epochs ORDER BY epoch DESC LIMIT 1"
         epoch, last_id, chain = one(cursor, sql) or (0, 0, None)
         floor = one(cursor, "SELECT value FROM meta WHERE key = 'last_id'")
+        timeline = one(cursor, "SELECT value FROM meta WHERE key = 'timeline'")
+        self._timeline: str = timeline[0] if timeline else ""
         # Names first: a reader that sees the new epoch must find the names of its datasets.
         self.names: dict[int, str] = dict(cursor.execute("SELECT id, domain FROM datasets").fetchall())
         self.last_id: int = max(last_id, int(floor[0]) if floor else 0)
@@ -55,7 +57,7 @@ class Engine:
     @property
     def timeline(self) -> str:
         """Which history this is: changes with every restore."""
-        return self.meta("timeline") or ""
+        return self._timeline
 
     def meta(self, key: str) -> str | None:
         """Return one fact about the catalog itself."""
@@ -71,6 +73,7 @@ class Engine:
             if value is not None:
                 cursor.execute("INSERT INTO meta VALUES (?, ?)", [key, value])
             cursor.execute("COMMIT")
+            self._load_state()
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
