@@ -123,12 +123,15 @@ class Parts:
         return store
 
     async def _open_index(self) -> SearchIndex:
+        # Importing Lance takes seconds: in a thread, so that pages are served meanwhile.
+        importing = asyncio.to_thread(importlib.import_module, "mcai.store.lance")
         if self._unclean:
             # A damaged file of Lance can end the whole process: a child looks first.
-            await asyncio.to_thread(probe.look, self._home.vectors_dir, self._embedder.model)
+            looking = asyncio.to_thread(probe.look, self._home.vectors_dir, self._embedder.model)
+            lance, _ = await asyncio.gather(importing, looking)
             self._unclean = False
-        # Importing Lance takes seconds: in a thread, so that pages are served meanwhile.
-        lance = await asyncio.to_thread(importlib.import_module, "mcai.store.lance")
+        else:
+            lance = await importing
         index: SearchIndex = await lance.LanceIndex.open(
             self._home.vectors_dir, self._embedder.model, self._embedder.dim, self.catalog.committed_at
         )

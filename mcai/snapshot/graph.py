@@ -7,11 +7,14 @@ A damaged graph would crash its reader, so the whole file is verified before it 
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
-from asyncio.subprocess import PIPE
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
+from subprocess import PIPE
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -145,19 +148,19 @@ async def build(vectors_path: Path, rows: int, dim: int, out_path: Path) -> Grap
     Raises:
         SnapshotError: the child failed; its last words are in this process's stderr.
     """
-    module, numbers = "mcai.snapshot.build_graph", (str(rows), str(dim))
-    # Its stdin stays open and unused: where it ends, the child does.
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, vectors_path, *numbers, out_path, stdin=PIPE, stdout=PIPE
-    )
-    try:
-        assert child.stdout is not None
-        told = await child.stdout.read()
-        code = await child.wait()
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
+    command = [sys.executable, "-P", "-m", "mcai.snapshot.build_graph", vectors_path, str(rows), str(dim), out_path]
+    loop = asyncio.get_running_loop()
+    # Not by the event loop: uvloop forks, and an engine that this process has loaded must never see a fork.
+    with ThreadPoolExecutor(1, "graph") as thread:
+        # Its stdin stays open and unused: where it ends, the child does.
+        child = await loop.run_in_executor(thread, partial(subprocess.Popen, command, stdin=PIPE, stdout=PIPE))
+        with child:
+            try:
+                assert child.stdout is not None
+                told = await loop.run_in_executor(thread, child.stdout.read)
+                code = await loop.run_in_executor(thread, child.wait)
+            finally:
+                child.kill()  # does nothing to one that has ended
     if code:
         raise SnapshotError(f"the graph over {vectors_path.name} could not be built (exit code {code})")
     return msgspec.json.decode(told, type=GraphFacts)
