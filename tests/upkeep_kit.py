@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from mcai.paths import Home
 from mcai.store.base import Key, RotationPolicy
 from mcai.store.duck import DuckCatalog, recovery
 
+ROOM_BYTES = 8_192
 State = bytes
 """All that a person can see of a catalog, as JSON."""
 
@@ -93,6 +95,17 @@ def flip(path: Path, offset: int) -> None:
     raw = bytearray(path.read_bytes())
     raw[offset] ^= 0x01
     path.write_bytes(raw)
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no file of this process grow beyond a little: what the engine does then is what it does on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM_BYTES, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def silent(_: str) -> None:

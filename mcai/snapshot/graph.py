@@ -10,7 +10,6 @@ import asyncio
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -153,7 +152,7 @@ async def build(vectors_path: Path, rows: int, dim: int, out_path: Path) -> Grap
     # Not by the event loop: uvloop forks, and an engine that this process has loaded must never see a fork.
     with ThreadPoolExecutor(1, "graph") as thread:
         # Its stdin stays open and unused: where it ends, the child does.
-        child = await loop.run_in_executor(thread, partial(subprocess.Popen, command, stdin=PIPE, stdout=PIPE))
+        child = subprocess.Popen(command, stdin=PIPE, stdout=PIPE)
         with child:
             try:
                 assert child.stdout is not None

@@ -20,6 +20,8 @@ from msgspec import Struct
 
 from mcai import __version__, failpoints, times
 from mcai.errors import BackupDamagedError, ConflictError, NotFoundError, SchemaVersionError, StoreError
+from mcai.files import sync_folder as sync_folder
+from mcai.files import write_whole as write_whole
 from mcai.store.base import Catalog, CopyFacts
 from mcai.store.duck.connection import SCHEMA_VERSION
 from mcai.store.journal.segments import write_errors
@@ -266,23 +268,3 @@ def found_in(folder: Path, prefix: str = "") -> list[tuple[Path, Manifest]]:
         with contextlib.suppress(NotFoundError, BackupDamagedError, SchemaVersionError):
             found.append((path, read_manifest(path)))
     return sorted(found, key=lambda each: (each[1].made_at, each[1].epoch), reverse=True)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, after a power cut too."""
-    unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder last."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -106,12 +106,14 @@ def make_closed(home: Home, facts: CopyFacts) -> Path:
 
     Raises:
         StoreFullError: the disk is full; nothing of it stays.
+        DamagedError: the copy does not hold that; it is removed.
     """
     unfinished = _unfinished(home)
     with write_errors(home.backups_dir):
         try:
             unfinished.mkdir(mode=0o700, parents=True)
             backup.copy_file(home.catalog_path, unfinished / backup.CATALOG)
+            verify.check_facts(unfinished / backup.CATALOG, facts)
             manifest = backup.seal(unfinished, facts)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)

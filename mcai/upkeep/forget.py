@@ -31,8 +31,6 @@ from mcai.upkeep.hooks import Derived, Write
 
 log = structlog.get_logger("forget")
 
-PENDING = "forget_pending"
-"""The ids that are being forgotten, in the catalog's `meta`: no text, which would stay in the file."""
 RETRY_S = 60.0
 MAX_TEXT_ROWS = 10_000
 """The texts of so many row versions are looked for in the bytes of all files afterwards."""
@@ -79,11 +77,12 @@ class Forgetting:
         self._copies = Copies(home)
 
     async def forget(self, ids: Sequence[int], filters: Filters, *, dry_run: bool) -> ForgetResult:
-        """Forget some examples, whatever version of them matches.
+        """Forget some examples, every version of them.
 
         Args:
             ids: which ones; unknown ones are passed over.
-            filters: which others; none when they are empty.
+            filters: which others; none when they are empty. A source is that of any version, deleted and edited ones
+                too; the rest must be so now, or in a copy, where the catalog does not have the example any more.
             dry_run: look where they are, change nothing.
 
         Raises:
@@ -119,19 +118,19 @@ class Forgetting:
             StoreError: it cannot be finished now either.
         """
         async with self._alone:
-            if await asyncio.to_thread(self._pending):
+            if await asyncio.to_thread(forgetting.pending, self._catalog.engine):
                 done = await self._carry_out([], set())
                 log.info("finished what was to be forgotten", epoch=done.epoch, forgotten=done.forgotten)
 
     def _choose(self, ids: Sequence[int], filters: Filters) -> list[int]:
-        matching: set[int] = set()
-        if filters:
-            matching = self._copies.ids_matching(filters) | set(self._catalog.ids_matching(filters))
-        return sorted(matching | set(ids))
-
-    def _pending(self) -> list[int]:
-        told = self._catalog.engine.meta(PENDING)
-        return msgspec.json.decode(told, type=list[int]) if told else []
+        if not filters:
+            return sorted(set(ids))
+        elsewhere = self._copies.ids_matching(filters)
+        if filters != Filters(source=filters.source):
+            # What a copy says of an example may be long past; where the catalog has the example, it knows better.
+            with self._catalog.engine.reading() as cursor:
+                elsewhere -= forgetting.known(cursor, elsewhere)
+        return sorted({*ids, *elsewhere, *self._catalog.ids_matching(filters)})
 
     def _preview(self, ids: Sequence[int]) -> ForgetResult:
         receipt = Receipt()
@@ -139,11 +138,11 @@ class Forgetting:
             return ForgetResult(True, self._catalog.epoch, 0, receipt.places())
         receipt.add(forget_receipt.look(self._home, self._catalog, ids))
         with self._catalog.engine.reading() as cursor:
-            known = forgetting.known(cursor, ids)
+            known = len(forgetting.known(cursor, ids))
         return ForgetResult(True, self._catalog.epoch, known, receipt.places())
 
     async def _carry_out(self, chosen: Sequence[int], words: set[str]) -> ForgetResult:
-        unfinished = await asyncio.to_thread(self._pending)
+        unfinished = await asyncio.to_thread(forgetting.pending, self._catalog.engine)
         ids = sorted({*chosen, *unfinished})
         if not ids:
             return msgspec.structs.replace(self._preview(ids), dry_run=False)
@@ -154,8 +153,8 @@ class Forgetting:
         receipt.add([await asyncio.to_thread(self._leave_journal, ids)])
         receipt.add(await asyncio.to_thread(self._leave_files, ids))
         receipt.add(await self._leave_derived(ids))
-        await asyncio.to_thread(self._catalog.engine.set_meta, PENDING, None)
         await asyncio.to_thread(self._look_again, ids, gone.texts | words, receipt)
+        await asyncio.to_thread(forgetting.end, self._catalog.engine)
         log.info("forgotten", examples=gone.forgotten, epoch=gone.epoch)
         return ForgetResult(False, gone.epoch, gone.forgotten, receipt.places())
 
@@ -166,7 +165,7 @@ class Forgetting:
         with engine.reading() as cursor:
             before = forgetting.tally(cursor, ids)
             texts = forgetting.texts(cursor, ids, MAX_TEXT_ROWS)
-        engine.set_meta(PENDING, msgspec.json.encode(ids).decode())
+        forgetting.begin(engine, ids)
         with write_errors(self._home.dir):
             epoch, forgotten = self._catalog.forget(ids)
             failpoints.hit("forget.committed")

@@ -37,7 +37,7 @@ class Copies:
         self._home = home
 
     def ids_matching(self, filters: Filters) -> set[int]:
-        """Return the examples of which any copy has a version that matches; some are in no other place any more."""
+        """Return the examples that match in any copy, as it was then; some are in no other place any more."""
         found: set[int] = set()
         for folder in self._folders():
             with contextlib.suppress(DamagedError), scrub.opened(folder / backup.CATALOG, self._home.temp_dir) as copy:

@@ -38,7 +38,8 @@ NICENESS = 10
 class Order(Struct):
     """What a scan is asked for."""
 
-    folder: str
+    folder: bytes
+    """As the system has it: a path need not be text."""
     markers: list[bytes]
 
 
@@ -155,7 +156,7 @@ def scan(folder: Path, markers: Sequence[bytes]) -> Report:
     Raises:
         StoreError: the child failed.
     """
-    order = msgspec.json.encode(Order(str(folder), list(markers)))
+    order = msgspec.json.encode(Order(os.fsencode(folder), list(markers)))
     command = [sys.executable, "-P", "-m", "mcai.upkeep.forget_scan"]
     done = subprocess.run(command, input=order, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     if done.returncode:
@@ -165,10 +166,11 @@ def scan(folder: Path, markers: Sequence[bytes]) -> Report:
 
 def look_through(order: Order) -> Report:
     """Look through every regular file of a folder."""
-    folder, report = Path(order.folder), Report()
+    folder, report = Path(os.fsdecode(order.folder)), Report()
     finder = Finder(order.markers)
     for path in _files(folder):
-        name = str(path.relative_to(folder))
+        # What is no text in a name is shown escaped: the report is JSON.
+        name = os.fsencode(path.relative_to(folder)).decode("utf-8", "backslashreplace")
         try:
             found = finder.find_in_file(path)
         except FileNotFoundError:

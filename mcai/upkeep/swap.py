@@ -6,7 +6,6 @@ the old state stays; with it, whoever opens the home next finishes what it says,
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from mcai.errors import DamagedError, StoreError
 from mcai.paths import Home
 from mcai.store import backup
 from mcai.store.duck import verify
+from mcai.store.duck.connection import wal_path
 
 log = structlog.get_logger("restore")
 
@@ -114,7 +114,7 @@ def _finish(home: Home, marker: _Marker) -> Path | None:
 def _put_away(home: Home, replaced: Path) -> None:
     """Move the old catalog and its journal away, and what was said about them."""
     catalog = home.catalog_path
-    old = [path for path in (catalog.with_name(catalog.name + ".wal"), catalog, home.journal_dir) if path.exists()]
+    old = [path for path in (wal_path(catalog), catalog, home.journal_dir) if path.exists()]
     if old:
         replaced.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in old:
@@ -136,12 +136,17 @@ def _give_missing(source: Path, target: Path) -> None:
 
 
 def _seal(replaced: Path) -> None:
-    """Make a backup of what was put away, so that it can be restored in its turn; damaged, it stays as it is."""
+    """Make a backup of what was put away, so that it can be restored in its turn.
+
+    Damaged, or without room for its write-ahead log, it stays as it is: a manifest would vouch for less than was there.
+    """
     catalog = replaced / backup.CATALOG
     if not catalog.exists() or (replaced / backup.MANIFEST).exists():
         return
-    with contextlib.suppress(StoreError):
+    try:
         backup.seal(replaced, verify.settled(catalog))
+    except StoreError as error:
+        log.warning("what was replaced is kept, but is no backup", path=str(replaced), reason=error.message)
 
 
 def _stamp() -> str:

@@ -12,10 +12,12 @@ import pytest
 
 from mcai.filters import Filters
 from mcai.paths import Home
-from mcai.store.base import Key
+from mcai.store import backup
+from mcai.store.base import CopyFacts, Key
 from mcai.store.duck import recovery
 from mcai.store.duck.connection import SCHEMA_VERSION
 from mcai.upkeep import bases
+from mcai.upkeep.restore import restore
 
 GOLDEN_DIR = Path(__file__).parent.parent / "golden"
 VERSIONS = range(1, SCHEMA_VERSION)
@@ -49,6 +51,25 @@ def test_golden_home_is_brought_up_to_date(home: Home, version: int) -> None:
     assert catalog.add([], key=Key("first", b"x" * 16)).imported == 7
     assert not bases.look(home, catalog.engine.timeline, catalog.epoch).repairable and opened.recovery is None
     assert (home.dir / f"catalog.before-{SCHEMA_VERSION}.duckdb").exists()
+    catalog.close()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_backup_of_an_older_schema_can_be_restored(home: Home, tmp_path: Path, version: int) -> None:
+    """What its manifest says is compared, but not the schema: the restored home has today's."""
+    folder = Home(tmp_path / "backup")
+    folder.dir.mkdir()
+    expected = _golden(folder, version)
+    told = CopyFacts(expected["epoch"], len(expected["examples"]), "", b"", version)
+    backup.seal(folder.dir, told)
+
+    done = restore(home, folder.dir, tell=lambda _: None)
+
+    assert (done.epoch, done.rows) == (told.epoch, told.rows)
+    catalog = recovery.open_catalog(home, []).catalog
+    rows = catalog.page(Filters(), after_id=0, limit=1_000, epoch=catalog.epoch)
+    assert msgspec.json.decode(msgspec.json.encode(rows)) == expected["examples"]
+    assert catalog.engine.meta("schema_version") == str(SCHEMA_VERSION)
     catalog.close()
 
 

@@ -15,9 +15,10 @@ from catalog_contract import edit, numbered, row
 from mcai.errors import DamagedError
 from mcai.filters import Filters
 from mcai.paths import Home
-from mcai.store import backup
+from mcai.store import backup, journal
 from mcai.store.base import Key, RotationPolicy
-from mcai.store.duck import DuckCatalog, recovery
+from mcai.store.duck import DuckCatalog, forgetting, recovery
+from mcai.store.duck.redaction import Redactor
 from mcai.upkeep import bases
 
 LARGE = 1_000_000
@@ -218,3 +219,126 @@ def test_damaged_line_of_the_journal_is_reported(home: Home) -> None:
         assert state(again.catalog) == wanted
         assert again.recovery is not None and "journal was damaged" in again.recovery.cause
         assert not _repairable(home, again)
+
+
+def take_back(home: Home, to_epoch: int) -> None:
+    """Make the catalog what it was some epochs ago, as when its write-ahead log is gone."""
+    (base,) = home.backups_dir.iterdir()
+    assert backup.read_manifest(base).epoch == to_epoch
+    shutil.copyfile(base / backup.CATALOG, home.catalog_path)
+
+
+def spoil_line(segment: Path, number: int) -> None:
+    lines = segment.read_bytes().splitlines(keepends=True)
+    lines[number] = b"\xff" * (len(lines[number]) - 1) + b"\n"
+    segment.write_bytes(b"".join(lines))
+
+
+def behind_a_gap(home: Home) -> str:
+    """A home whose catalog is at epoch 1, with a journal of 5 epochs of which 3 is damaged; return its timeline."""
+    with opened(home) as before:
+        before.catalog.add(numbered(5))
+        backup.make(before.catalog, home.backups_dir / f"{backup.BASE_PREFIX}1")
+        for first in (6, 7, 8, 9):
+            before.catalog.add(numbered(1, first=first))
+        timeline = before.catalog.timeline
+    take_back(home, 1)
+    (segment,) = home.journal_dir.iterdir()
+    spoil_line(segment, 3)
+    return timeline
+
+
+def test_acknowledged_epochs_are_not_lost_without_consent(home: Home) -> None:
+    """A journal that goes on behind its damage tells of epochs that nothing can bring back: the home is refused, every
+    time, and the journal stays where it is."""
+    behind_a_gap(home)
+    (segment,) = home.journal_dir.iterdir()
+    held = segment.read_bytes()
+
+    for _ in range(2):
+        with pytest.raises(DamagedError, match="ends with epoch 2, those up to 5 cannot") as refusal:
+            recovery.open_catalog(home, [])
+        assert "mcai restore" in refusal.value.hint and "doctor --fix" in refusal.value.hint
+
+    assert segment.read_bytes() == held and not home.damaged_dir.exists()
+
+
+def test_epochs_that_only_a_header_tells_of_are_missed_too(home: Home) -> None:
+    """The newest segment may have nothing readable but its first line."""
+    with opened(home) as before:
+        before.catalog.add(numbered(5))
+        backup.make(before.catalog, home.backups_dir / f"{backup.BASE_PREFIX}1")
+        before.catalog.add(numbered(1, first=6))
+        before.catalog.add(numbered(1, first=7))
+        assert before.catalog.engine.journal is not None
+        before.catalog.engine.journal.roll()
+        before.catalog.add(numbered(1, first=8))
+    take_back(home, 1)
+    older, newest = sorted(home.journal_dir.iterdir())
+    spoil_line(older, 3)
+    spoil_line(newest, 1)
+
+    with pytest.raises(DamagedError, match="ends with epoch 2, those up to 3 cannot"):
+        recovery.open_catalog(home, [])
+
+
+def test_accepted_loss_gives_out_no_id_twice(home: Home) -> None:
+    """What was made from the lost epochs is told apart by the timeline, and the ids of their rows stay theirs."""
+    timeline = behind_a_gap(home)
+
+    with opened(home, accept_loss=True) as again:
+        assert again.recovery is not None
+        assert (again.recovery.recovered_epochs, again.recovery.lost_epochs) == (1, 3)
+        assert again.catalog.epoch == 2 and again.catalog.timeline != timeline
+        assert again.catalog.add(numbered(1, first=50)).results[0].id == 10
+    with opened(home) as third:
+        assert third.recovery is None and third.catalog.add(numbered(1, first=51)).results[0].id == 11
+
+
+def test_journal_that_follows_from_another_epoch_is_not_made_again(home: Home, tmp_path: Path) -> None:
+    """Where the entry of the newest epoch is damaged, the next one must still follow from the catalog's."""
+    other = Home(tmp_path / "other")
+    shutil.copytree(home.dir, other.dir)
+    with opened(home) as ours:
+        ours.catalog.add(numbered(5))
+        timeline = ours.catalog.timeline
+    with opened(other) as theirs:
+        theirs.catalog.engine.set_meta("timeline", timeline)
+    shutil.rmtree(other.journal_dir)
+    with opened(other) as theirs:
+        theirs.catalog.add(numbered(3, first=100))
+        theirs.catalog.add(numbered(3, first=200))
+    shutil.rmtree(home.journal_dir)
+    shutil.copytree(other.journal_dir, home.journal_dir)
+    (segment,) = home.journal_dir.iterdir()
+    spoil_line(segment, 1)
+
+    with opened(home) as again:
+        assert again.catalog.epoch == 1 and again.catalog.count() == 5
+        assert again.recovery is not None and "another history" in again.recovery.cause
+
+
+def test_what_was_forgotten_is_known_after_a_repair(home: Home) -> None:
+    """From a base copy and a journal that were cleaned: those who follow hear of it, a rollback counts it, and it is
+    to be made sure that it is gone everywhere."""
+    with opened(home) as before:
+        before.catalog.add(numbered(4))
+        before.catalog.delete([3])
+        before.catalog.forget([2, 3])
+        before.catalog.add(numbered(1, first=9))
+        stubs = _stubs(before.catalog)
+        wanted = state(before.catalog)
+        assert before.catalog.rollback(1, None, dry_run=True).forgotten == 2
+    assert journal.redact(home.journal_dir, Redactor([2, 3])).changed == 1
+    lose_catalog(home)
+
+    with opened(home) as again:
+        assert state(again.catalog) == wanted and _stubs(again.catalog) == stubs
+        assert again.catalog.changes(2, LARGE).gone.count(2) == 1
+        assert again.catalog.rollback(1, None, dry_run=True).forgotten == 2
+        assert forgetting.pending(again.catalog.engine) == [2, 3]
+
+
+def _stubs(catalog: DuckCatalog) -> list[tuple[int, ...]]:
+    with catalog.engine.reading() as cursor:
+        return cursor.execute("FROM forgotten ORDER BY ALL").fetchall()

@@ -153,6 +153,17 @@ def check_everywhere(home: Home, client: Client, world: World, chance: random.Ra
     _check_search(client, world, chance)
 
 
+def check_health(client: Client) -> None:
+    """Hold that the doctor finds every part of the home sound, the whole index and every file among them.
+
+    Raises:
+        Mismatch: it does not.
+    """
+    wrong = [f"{check.name}: {check.cause}" for check in client.doctor().checks if not check.ok]
+    if wrong:
+        raise Mismatch(f"the doctor finds {'; '.join(wrong)}")
+
+
 def _check_snapshot(home: Home, world: World) -> None:
     with mcai.open_snapshot(home=home.dir, min_epoch=world.epoch) as snapshot:
         rows: list[Any] = []

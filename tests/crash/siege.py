@@ -17,6 +17,8 @@ from helpers import PATIENCE_S, wait_until
 from mcai.client import Client
 
 TESTS_DIR = Path(__file__).resolve().parent.parent
+DOCTORED = 0.25
+"""In so large a part of the rounds the doctor looks at everything too: it takes seconds."""
 KEYS_TRIED = 10
 """So many of the last adds are asked again after each kill."""
 
@@ -37,6 +39,7 @@ class Siege:
         self.acks_before = acks_before
         self.daemon = Daemon(folder / "home")
         self.world = World()
+        self._writers: subprocess.Popen[bytes] | None = None
         self.logs: list[Path] = []
         """Those of the present round."""
 
@@ -62,12 +65,16 @@ class Siege:
             Mismatch: the daemon has ended instead.
         """
         wait_until(
-            lambda: acks.acked_changes(log) >= acked or self.daemon.exit_code is not None,
+            lambda: acks.acked_changes(log) >= acked or self._has_ended(),
             f"{acked} changes are acknowledged",
             4 * PATIENCE_S,
         )
         if self.daemon.exit_code is not None:
             raise Mismatch(f"the daemon ended by itself: {self.daemon.exit_code}\n{self.daemon.last_words()}")
+
+    def _has_ended(self) -> bool:
+        writers_ended = self._writers is not None and self._writers.poll() is not None
+        return writers_ended or self.daemon.exit_code is not None
 
     @contextmanager
     def writers(
@@ -85,12 +92,13 @@ class Siege:
         command += ["--seed", str(self.chance.getrandbits(32)), "--threads", str(self.chance.randint(1, 4))]
         command += ["--pause-s", str(pause_s), "--without", *without, *(["--first", first] if first else [])]
         child = subprocess.Popen(command, cwd=TESTS_DIR, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        self._writers = child
         try:
             yield
         finally:
             _, told = child.communicate(timeout=4 * PATIENCE_S)
-        if child.returncode != 0:
-            raise Mismatch(f"the writers failed: {told.decode()[-2_000:]}")
+            if child.returncode != 0:
+                raise Mismatch(f"the writers failed: {told.decode()[-2_000:]}")
 
     def start(self) -> None:
         """Start the daemon as anybody would.
@@ -114,3 +122,5 @@ class Siege:
             checking.check_forgotten(self.daemon.home, client, self.world, operations)
             self.daemon.wait_until_settled()
             checking.check_everywhere(self.daemon.home, client, self.world, self.chance)
+            if self.chance.random() < DOCTORED:
+                checking.check_health(client)

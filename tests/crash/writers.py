@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -259,13 +260,14 @@ def main() -> None:
     log = Log(asked.log)
     writers = Writers(asked.home, log, asked.seed, asked.pause_s, asked.without)
     client = Client(asked.home, start=False)
-    firsts = [asked.first, *[None] * (asked.threads - 1)]
-    threads = [threading.Thread(target=writers.write, args=(client, first)) for first in firsts]
-    for thread in threads:
-        thread.start()
     threading.Thread(target=writers.stop_at_end_of, args=(sys.stdin,), daemon=True).start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(asked.threads) as threads:
+        working = [threads.submit(writers.write, client, None if n else asked.first) for n in range(asked.threads)]
+        for each in as_completed(working):
+            if each.exception() is not None:
+                writers.stop.set()
+        for each in working:
+            each.result()
     log.close()
 
 

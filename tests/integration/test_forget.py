@@ -39,9 +39,10 @@ def _plant(client: Client, home: Home, domain: str) -> tuple[list[int], list[str
     assert client.search(marked[0].content, limit=1).hits[0].id == ids[0]  # the index has it
     assert client.sql(f"SELECT count(*) FROM examples WHERE domain = '{domain}'").rows == [[3]]
     client.backup(home.backups_dir / f"of {domain}")
+    before = set(home.archive_dir.glob("*.parquet"))
     client.rotate(2)
     client.edit(ids[2], content=f"harmless {ids[2]}", response="text", metadata={})
-    wait_until(lambda: any(home.archive_dir.glob("*.parquet")), "the archive has its file")
+    wait_until(lambda: bool(set(home.archive_dir.glob("*.parquet")) - before), "the archive has its file")
     wait_until(lambda: client.status().index_epoch >= added.epoch, "the index follows")
     return ids, [text for each in marked for text in each.texts]
 

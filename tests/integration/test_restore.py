@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +20,16 @@ from helpers import spawned
 from mcai import failpoints, times
 from mcai.client import Client
 from mcai.client.lifecycle import EXIT_ALREADY_OWNED
-from mcai.errors import NotFoundError, StoreFullError
+from mcai.errors import DamagedError, NotFoundError, StoreFullError
 from mcai.paths import Home
 from mcai.store import backup as folders
+from mcai.store.base import CopyFacts
+from mcai.store.duck import verify
+from mcai.store.duck.engine import Engine
 from mcai.upkeep import backup, bases
 from mcai.upkeep.restore import restore
 from mcai.upkeep.swap import BUILD_PREFIX, finish_interrupted
-from upkeep_kit import State, copy_of, digests, make_history, opened, silent, state_in, state_of
+from upkeep_kit import State, copy_of, digests, full_disk, make_history, opened, silent, state_in, state_of
 
 BACKED_UP_AT = 6
 
@@ -165,6 +171,49 @@ def test_full_disk_leaves_the_home_as_it_is(kept: tuple[Home, Path, dict[int, St
     finally:
         failpoints.arm({})
     assert digests(target.dir) == before and not list(target.dir.glob(f"{BUILD_PREFIX}*"))
+
+
+def test_catalog_that_cannot_be_closed_whole_is_not_put_in_place(
+    kept: tuple[Home, Path, dict[int, State]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB says nothing when there is no room for its last checkpoint: the restore does, and nothing changes."""
+    home, source, states = kept
+    target = copy_of(home, tmp_path / "target")
+    before, facts, asked = digests(target.dir), verify.facts, count(1)
+
+    with ExitStack() as stack:
+
+        def fill_the_disk(catalog: verify.Source) -> CopyFacts:
+            found = facts(catalog)
+            if next(asked) == 2:  # the last thing before the built catalog is closed
+                stack.enter_context(full_disk())
+            return found
+
+        monkeypatch.setattr(verify, "facts", fill_the_disk)
+        with pytest.raises(StoreFullError):
+            restore(target, source, to_epoch=max(states), tell=silent)
+
+    assert digests(target.dir) == before and not list(target.dir.glob(f"{BUILD_PREFIX}*"))
+
+
+def test_built_file_is_asked_again_before_it_is_put_in_place(
+    kept: tuple[Home, Path, dict[int, State]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that lacks, once it is closed, what the engine held is refused; the home is as it was."""
+    home, source, states = kept
+    target = copy_of(home, tmp_path / "target")
+    before, close = digests(target.dir), Engine.close_whole
+
+    def lose_everything(engine: Engine) -> None:
+        close(engine)
+        assert engine.path is not None
+        shutil.copy(source / folders.CATALOG, engine.path)
+
+    monkeypatch.setattr(Engine, "close_whole", lose_everything)
+    with pytest.raises(DamagedError, match=f"epoch {BACKED_UP_AT} and .* not {max(states)} and"):
+        restore(target, source, to_epoch=max(states), tell=silent)
+
+    assert digests(target.dir) == before
 
 
 @pytest.mark.parametrize("place", ["restore.built", "restore.marked", "restore.moved", "restore.swapped"])

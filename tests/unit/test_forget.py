@@ -14,15 +14,15 @@ import pytest
 from catalog_contract import archive, edit, ids_of, numbered, row
 from forget_kit import Marked, files_with
 from mcai import failpoints
-from mcai.errors import FatalStoreError, IndexUnavailableError, StoreFullError
+from mcai.errors import FatalStoreError, IndexUnavailableError, StoreError, StoreFullError
 from mcai.filters import Filters
 from mcai.paths import Home
 from mcai.records import ForgetResult, Place
 from mcai.store import backup
-from mcai.store.duck import DuckCatalog, recovery, scrub
-from mcai.upkeep import bases, forget
+from mcai.store.duck import DuckCatalog, forgetting, recovery, scrub
+from mcai.upkeep import bases, forget, forget_scan
 from mcai.upkeep.archive_files import ArchiveFiles, path_of
-from mcai.upkeep.forget import PENDING, Forgetting
+from mcai.upkeep.forget import Forgetting
 from mcai.upkeep.hooks import Derived
 
 T = TypeVar("T")
@@ -112,7 +112,7 @@ def test_nothing_stays_in_any_file(home: Home, catalog: DuckCatalog, marked: lis
         "base copies": (3, 0),
         "backups": (10, 0),
     }
-    assert ids_of(catalog) == [4, 5] and catalog.engine.meta(PENDING) is None
+    assert ids_of(catalog) == [4, 5] and forgetting.pending(catalog.engine) == []
     assert not path_of(home.archive_dir, 2).exists()
 
 
@@ -129,6 +129,36 @@ def test_copies_stay_whole_and_hold_the_rest(home: Home, catalog: DuckCatalog) -
         assert ids_of(copy) == [3, 4, 5] and copy.count() == 3 and copy.epoch == 3
         assert copy.get(3) is not None and ids_of(copy, epoch=1) == [3, 4, 5]
     assert not any(mine.archive_dir.iterdir())
+
+
+def test_filters_other_than_a_source_ask_what_is_so_now(home: Home, catalog: DuckCatalog, marked: list[Marked]) -> None:
+    """What was in a domain once, and is in another one now, stays; so does what was deleted, and what a copy says of
+    the past counts only where the catalog does not have the example at all."""
+    edit(catalog, LIVE, row("moved", "away", "elsewhere"))
+    catalog.delete([EDITED])
+
+    told = _forget(home, catalog, dry_run=True, domains=("secret",), source="/secret")
+    assert told.forgotten == 1
+    assert _forget(home, catalog, domains=("secret",)).forgotten == 1
+    assert catalog.get(ARCHIVED) is None and catalog.get(LIVE) is not None and ids_of(catalog, epoch=1) == [1, 3, 4, 5]
+    assert _forget(home, catalog, source="/secret").forgotten == 2
+
+
+def test_what_is_not_looked_through_to_the_end_is_not_finished(
+    home: Home, catalog: DuckCatalog, marked: list[Marked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller, who got an error and no receipt, asks again and gets all of it."""
+
+    def broken(folder: Path, markers: Sequence[bytes]) -> forget_scan.Report:
+        raise StoreError("the files could not be looked through: exit code 1")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(forget_scan, "scan", broken)
+        with pytest.raises(StoreError, match="looked through"):
+            _forget(home, catalog, [LIVE])
+    assert forgetting.pending(catalog.engine) == [LIVE]
+
+    assert _forget(home, catalog, [LIVE]).forgotten == 1 and forgetting.pending(catalog.engine) == []
 
 
 def test_dry_run_counts_and_changes_nothing(home: Home, catalog: DuckCatalog, marked: list[Marked]) -> None:
@@ -257,8 +287,29 @@ def test_crash_on_the_way_is_finished_at_the_next_start(
         asyncio.run(_forgetting(home, again).finish_pending())
 
         assert files_with(home.dir, [text for each in marked for text in each.texts]) == {}
-        assert ids_of(again) == [4, 5] and again.engine.meta(PENDING) is None and again.epoch == 4
+        assert ids_of(again) == [4, 5] and forgetting.pending(again.engine) == [] and again.epoch == 4
     assert len([path for path, _ in backup.found_in(home.backups_dir) if backup.is_sound(path)]) == 2
+
+
+def test_crash_on_the_way_is_finished_by_a_catalog_made_anew(
+    home: Home, catalog: DuckCatalog, marked: list[Marked]
+) -> None:
+    """The journal tells a catalog that is made from base copy and journal what was being forgotten."""
+    failpoints.arm({"MCAI_FAILPOINT": "forget.committed:fatal"})
+    try:
+        with pytest.raises(FatalStoreError):
+            _forget(home, catalog, [LIVE, ARCHIVED, EDITED])
+    finally:
+        failpoints.arm({})
+    catalog.close()
+    for path in home.dir.glob("catalog.duckdb*"):
+        path.unlink()
+
+    with _opened(home) as again:
+        asyncio.run(_forgetting(home, again).finish_pending())
+
+        assert files_with(home.dir, [text for each in marked for text in each.texts]) == {}
+        assert ids_of(again) == [4, 5] and forgetting.pending(again.engine) == []
 
 
 def test_derived_that_are_not_ready_are_asked_again(
@@ -275,12 +326,12 @@ def test_derived_that_are_not_ready_are_asked_again(
         return [Place("index", 5, 1, 0)]
 
     async def go() -> None:
-        forgetting = _forgetting(home, catalog, loading)
+        job = _forgetting(home, catalog, loading)
         with pytest.raises(IndexUnavailableError):
-            await forgetting.forget([LIVE], Filters(), dry_run=False)
-        assert catalog.engine.meta(PENDING) == "[1]"
-        running = asyncio.create_task(forgetting.run())
-        while catalog.engine.meta(PENDING):
+            await job.forget([LIVE], Filters(), dry_run=False)
+        assert forgetting.pending(catalog.engine) == [1]
+        running = asyncio.create_task(job.run())
+        while forgetting.pending(catalog.engine):
             await asyncio.sleep(0.01)
         running.cancel()
 
@@ -307,11 +358,11 @@ def test_readers_wait_for_nothing_but_the_swap(home: Home, catalog: DuckCatalog)
 
     async def read_meanwhile() -> set[tuple[int, ...]]:
         seen: set[tuple[int, ...]] = set()
-        forgetting = asyncio.create_task(_forgetting(home, catalog).forget([LIVE], Filters(), dry_run=False))
-        while not forgetting.done():
+        job = asyncio.create_task(_forgetting(home, catalog).forget([LIVE], Filters(), dry_run=False))
+        while not job.done():
             seen.add(tuple(await asyncio.to_thread(ids_of, catalog)))
             await asyncio.sleep(0.005)  # others want the processor, too
-        await forgetting
+        await job
         return seen
 
     assert asyncio.run(read_meanwhile()) <= {(1, 3, 4, 5), (3, 4, 5)}

@@ -54,6 +54,19 @@ def test_finds_across_the_pieces_of_a_large_file(tmp_path: Path) -> None:
         assert Finder([b"another one of 16", marker]).find_in_file(path) == {1}
 
 
+def test_names_that_are_no_text_are_looked_through_too(tmp_path: Path) -> None:
+    """A file, a folder, even the home may have such a name; it is told in a form that can be shown."""
+    marker = b"a marker of some length"
+    home_dir = tmp_path / os.fsdecode(b"home-\xe9")
+    path = home_dir / os.fsdecode(b"in-\xff") / os.fsdecode(b"file-\xfe")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(marker)
+
+    report = forget_scan.scan(home_dir, [marker])
+
+    assert report.hits == {r"in-\xff/file-\xfe": [0]} and report.scanned == [r"in-\xff/file-\xfe"]
+
+
 def test_child_looks_through_every_regular_file(tmp_path: Path) -> None:
     """Folders below folders count; what is no regular file is neither followed nor waited for."""
     marker = b"a marker of some length"

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from helpers import wait_until
 from journal_kit import TIMELINE, Writer, one_of_everything, payload, read_all, read_and_scan
-from mcai.errors import StoreError, StoreUnavailableError
+from mcai.errors import FatalStoreError, StoreError, StoreUnavailableError
 from mcai.store.journal import GENESIS, Journal, next_chain, prune, read, redact, scan
 
 
@@ -89,12 +89,13 @@ def test_what_cannot_be_read_again_is_not_written(folder: Path, monkeypatch: pyt
 
 
 def test_epochs_out_of_order_are_a_mistake_of_the_caller(folder: Path) -> None:
-    """Only the next epoch can be appended, or the newest again; only the newest can be aborted, and once."""
+    """Only the next epoch can be appended, or the newest again: else catalog and journal part, and the daemon has to
+    start anew. Only the newest can be aborted, and once."""
     writer = Writer(folder)
     writer.append(1)
     writer.append(2)
     for epoch in (0, 1, 4):
-        with pytest.raises(ValueError, match="cannot be appended"):
+        with pytest.raises(FatalStoreError, match="cannot be appended"):
             writer.journal.append(epoch, bytes(16), payload(epoch))
     with pytest.raises(ValueError, match="just appended"):
         writer.journal.abort(1)

@@ -207,6 +207,42 @@ def test_a_failed_abort_leaves_the_entry_until_it_comes_again(tmp_path: Path, mo
     assert read_all(writer.folder) == writer.history
 
 
+def _fail_to_abort(writer: Writer) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "write", lambda file, data: 3)
+        with pytest.raises(StoreFullError):
+            writer.journal.abort(writer.head)
+        with pytest.raises(StoreFullError):
+            writer.journal.roll()
+    del writer.history[writer.head]
+
+
+def test_a_segment_does_not_end_before_its_abort_is_written(tmp_path: Path) -> None:
+    """A roll writes the abort that did not fit, or fails and changes nothing: the epoch can come again either way."""
+    writer = Writer(tmp_path / "journal")
+    writer.append(1)
+    writer.append(2)
+    _fail_to_abort(writer)
+    assert len(writer.journal.roll()) == 1 and read_all(writer.folder) == writer.history
+    writer.append(2, "second")
+    _fail_to_abort(writer)
+    writer.append(2, "third")
+    writer.journal.roll()
+    writer.append(3)
+    writer.journal.close()
+    assert read_all(writer.folder) == writer.history and not scan(writer.folder).damage
+
+
+def test_closing_writes_the_abort_that_did_not_fit(tmp_path: Path) -> None:
+    """The next start would make an epoch of which its writer was told that it failed."""
+    writer = Writer(tmp_path / "journal")
+    writer.append(1)
+    writer.append(2)
+    _fail_to_abort(writer)
+    writer.journal.close()
+    assert read_all(writer.folder) == writer.history
+
+
 def _fails(*arguments: Any) -> None:
     raise OSError(errno.EIO, "Input/output error")
 
@@ -220,6 +256,17 @@ def test_a_failed_sync_is_never_believed_again(tmp_path: Path, monkeypatch: pyte
     for use in (lambda: writer.append(2), lambda: writer.journal.abort(1), writer.journal.sync, writer.journal.roll):
         with pytest.raises(FatalStoreError, match="Input/output error"):
             use()
+    writer.journal.close()
+
+
+def test_a_journal_that_cannot_be_synced_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no descriptor is left to sync with, the next append fails, instead of being on the disk at some time."""
+    writer = Writer(tmp_path / "journal")
+    monkeypatch.setattr(os, "dup", _fails)
+    writer.append(1)
+    wait_until(lambda: not writer.journal._syncer.is_alive(), "the failed sync is noticed")
+    with pytest.raises(FatalStoreError, match="Input/output error"):
+        writer.append(2)
     writer.journal.close()
 
 

@@ -166,12 +166,24 @@ def test_no_body_is_an_empty_one(daemon: Daemon, path: str, name: str, call: Any
 
 
 @pytest.mark.parametrize(
+    ("body", "ids"), [({"id": 4}, [4]), ({"id": [4, 2]}, [4, 2]), ({"ids": [1], "id": 2}, [1, 2]), ({"ids": [1]}, [1])]
+)
+def test_what_is_forgotten_can_be_named_as_the_command_line_does(daemon: Daemon, body: Any, ids: list[int]) -> None:
+    """`id` is what `--id` is, once or often; `ids` is what every other route takes."""
+    assert daemon.send(Request("POST", "/v1/forget", body=msgspec.json.encode(body))).status == 200
+    assert daemon.seen == [("forget", (ids, NO_FILTERS), {"dry_run": False})]
+
+
+@pytest.mark.parametrize(
     ("method", "path", "body", "said"),
     [
         ("POST", "/v1/forget", {}, "nothing is named"),
         ("POST", "/v1/forget", {"ids": []}, "nothing is named"),
         ("POST", "/v1/forget", {"domain": []}, "nothing is named"),
         ("POST", "/v1/forget", {"ids": [1], "domain": "d"}, "not both"),
+        ("POST", "/v1/forget", {"id": []}, "nothing is named"),
+        ("POST", "/v1/forget", {"id": 1, "domain": "d"}, "not both"),
+        ("POST", "/v1/forget", {"id": "12"}, "id"),
         ("POST", "/v1/forget", {"source": ""}, "source is blank"),
         ("POST", "/v1/forget", {"sorce": "/x"}, "sorce"),
         ("POST", "/v1/forget", {"ids": [1 << 70]}, "ids"),

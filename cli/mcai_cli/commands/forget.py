@@ -32,7 +32,8 @@ def forget(
 
     [bold]There is no way back[/bold], neither by a rollback nor by those backups.
     Backups elsewhere are not touched. The answer is a receipt of every place
-    that was searched. See first what would go:
+    that was searched. --source finds deleted and edited examples by what they
+    were, too; other filters ask what is so now. See first what would go:
 
     [bold]mcai forget --source ~/datasets/private --dry-run[/bold]
     [bold]mcai forget --source ~/datasets/private[/bold]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcai.errors import ConflictError, InvalidRequestError, StoreFullError
 from mcai.records import BackupResult, Backups, DoctorReport, ForgetResult
-from mcai_daemon.operations import Call, Operation, Selection
+from mcai_daemon.operations import Call, ExampleId, Operation, Selection
 
 
 class BackupRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,6 +24,13 @@ class ForgetRequest(Selection, frozen=True, forbid_unknown_fields=True):
     """Which examples are forgotten: some ids, or what filters pick. One of the two is needed."""
 
     dry_run: bool = False
+    id: ExampleId | list[ExampleId] | None = None
+    """More ids, named as the command line names them: one or several."""
+
+    def __post_init__(self) -> None:
+        if self.id is not None:
+            more = [self.id] if isinstance(self.id, int) else self.id
+            structs.force_setattr(self, "ids", [*(self.ids or []), *more])
 
 
 async def backup(call: Call) -> BackupResult:

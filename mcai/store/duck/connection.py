@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import duckdb
 
@@ -30,20 +30,26 @@ T = TypeVar("T")
 
 SCHEMA_VERSION = 2
 MIGRATIONS_DIR = Path(__file__).parent.parent / "migrations"
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+Config: TypeAlias = dict[str, str | bool | int | float | list[str]]
+_COMMON: Config = {
     # DuckDB would fetch missing extensions from the network.
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
     # `FROM name` must mean a table, never a Python variable.
     "python_enable_replacements": False,
-    "memory_limit": "384MB",
-    "threads": 2,
-    "max_temp_directory_size": "4GB",
 }
+_SERVING: Config = {**_COMMON, "memory_limit": "384MB", "threads": 2, "max_temp_directory_size": "4GB"}
+BESIDE: Config = {**_COMMON, "memory_limit": "256MB", "threads": 1}
+"""For a file that nobody serves, beside the one that is served. One thread keeps copied rows in the order of their ids:
+reads rely on it to skip blocks."""
 _numbers = itertools.count(1)
 _LOCKED = re.compile(r"could not set lock|conflicting lock", re.IGNORECASE)
-_DAMAGED = re.compile(r"corrupt database file|computed checksum", re.IGNORECASE)
+# Whole phrases: an error may quote a text of somebody who writes about corruption.
+_DAMAGED = re.compile(
+    r"corrupt database file|corrupted [\w ]+: |corrupted block|(is|appears to be) corrupted|(computed|match) checksum",
+    re.IGNORECASE,
+)
 _FULL = re.compile(r"no space left|disk quota|file too large|could not write", re.IGNORECASE)
 _OF_THE_SYSTEM = (duckdb.IOException, duckdb.TransactionException, duckdb.OutOfMemoryException)
 
@@ -62,7 +68,7 @@ def engine_errors() -> Iterator[None]:
         yield
     except duckdb.Error as error:
         text = str(error)
-        if _DAMAGED.search(text):
+        if is_damage(error):
             raise CatalogDamagedError() from error
         if isinstance(error, duckdb.FatalException):
             reason = "there is no room left on the disk of the data folder" if _FULL.search(text) else None
@@ -70,6 +76,40 @@ def engine_errors() -> Iterator[None]:
         if isinstance(error, _OF_THE_SYSTEM) and _FULL.search(text):
             raise StoreFullError() from error
         raise StoreError(f"the catalog failed: {type(error).__name__}") from error
+
+
+@contextmanager
+def own_engine() -> Iterator[None]:
+    """Use an engine that serves nobody: that it gives up is the end of it, not of the process.
+
+    Raises:
+        StoreFullError: it gave up because the disk is full.
+        DamagedError: it gave up because a block of its file is not what was written.
+        StoreError: it gave up for another reason.
+    """
+    try:
+        yield
+    except CatalogDamagedError as error:
+        raise DamagedError(error.message) from error
+    except FatalStoreError as error:
+        if _FULL.search(str(error.__cause__)):
+            raise StoreFullError() from error
+        raise StoreError(error.message) from error
+
+
+def is_damage(error: duckdb.Error) -> bool:
+    """Tell whether an error says that a file is not what was written."""
+    return _DAMAGED.search(str(error)) is not None
+
+
+def wal_path(path: Path) -> Path:
+    """Return where DuckDB keeps the write-ahead log of a file."""
+    return path.with_name(f"{path.name}.wal")
+
+
+def quoted(path: Path) -> str:
+    """Return a path as a string of SQL: ATTACH takes no parameters."""
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def connect(path: Path | None, temp_dir: Path | None = None) -> duckdb.DuckDBPyConnection:
@@ -84,7 +124,7 @@ def connect(path: Path | None, temp_dir: Path | None = None) -> duckdb.DuckDBPyC
         StoreUnavailableError: another process has it.
         DamagedError: it, or its write-ahead log, cannot be read.
     """
-    config = dict(_CONFIG)
+    config = dict(_SERVING)
     if temp_dir is not None:
         config["temp_directory"] = str(temp_dir)
     try:
@@ -135,7 +175,7 @@ def _copy_before(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     if path.exists():
         return
     unfinished = path.with_suffix(".part")
-    for left_over in (unfinished, Path(f"{unfinished}.wal")):
+    for left_over in (unfinished, wal_path(unfinished)):
         left_over.unlink(missing_ok=True)
     copy_database(connection, unfinished, lambda copy: None)
     unfinished.rename(path)
@@ -152,8 +192,8 @@ def copy_database(cursor: duckdb.DuckDBPyConnection, path: Path, then: Callable[
     copy = f"copy_{next(_numbers)}"
     row = one(cursor, "SELECT current_database()")
     assert row is not None
-    # ATTACH takes no parameters. A log of its own would only have to be written down again.
-    cursor.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS {copy} (RECOVERY_MODE NO_WAL_WRITES)")
+    # A log of its own would only have to be written down again.
+    cursor.execute(f"ATTACH {quoted(path)} AS {copy} (RECOVERY_MODE NO_WAL_WRITES)")
     try:
         cursor.execute(f'COPY FROM DATABASE "{row[0]}" TO {copy}')
         cursor.execute(f"CHECKPOINT {copy}")

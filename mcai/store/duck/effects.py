@@ -7,7 +7,7 @@ ones through the same methods. So there is one piece of code for both, and the j
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -77,6 +77,15 @@ class DatasetRow(Struct, frozen=True):
     metadata: str
 
 
+class Stub(Struct, frozen=True, array_like=True):
+    """When a version was there that was forgotten since: all that is kept of it."""
+
+    id: int
+    dataset_id: int
+    c_epoch: int
+    d_epoch: int | None
+
+
 class KeptAnswer(Struct, frozen=True):
     """The answer to a request that carried an idempotency key."""
 
@@ -99,8 +108,8 @@ class Entry(Struct, omit_defaults=True):
     copied: list[Copied] = field(default_factory=list)
     datasets: list[DatasetRow] = field(default_factory=list)
     answer: KeptAnswer | None = None
-    forgotten: list[int] = field(default_factory=list)
-    """Ids of which no version is kept."""
+    forgotten: list[Stub] = field(default_factory=list)
+    """Of examples of which no version is kept: their rows may be gone from every older entry and base copy."""
     counts: list[tuple[int, int, int]] = field(default_factory=list)
     """(dataset id, live versions that came, that went), for the log: they stay true when rows are forgotten later."""
 
@@ -164,3 +173,11 @@ def arrow(table: Table, rows: Sequence[Values]) -> pa.Table:
         for (name, kind), column in zip(kinds.items(), columns, strict=True)
     }
     return pa.table(arrays)
+
+
+def arrow_of_stubs(stubs: Collection[Stub]) -> pa.Table:
+    """Return stubs as Arrow."""
+    import pyarrow as pa
+
+    kinds = {"id": pa.int64(), "dataset_id": pa.int32(), "c_epoch": pa.int64(), "d_epoch": pa.int64()}
+    return pa.table({name: pa.array([getattr(each, name) for each in stubs], kind) for name, kind in kinds.items()})

@@ -13,15 +13,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+import structlog
 
 from mcai import failpoints, times
-from mcai.errors import DamagedError, McaiError, StoreError
-from mcai.store.duck.connection import connect, engine_errors, one
+from mcai.errors import DamagedError, FatalStoreError, McaiError, StoreError
+from mcai.files import sync_folder
+from mcai.store.duck.connection import connect, engine_errors, one, wal_path
 from mcai.store.duck.effects import Entry, microseconds
 from mcai.store.duck.gate import Gate
 from mcai.store.duck.transaction import Transaction, replay
 from mcai.store.journal import GENESIS, Journal
-from mcai.store.journal.segments import sync_folder
+
+log = structlog.get_logger("store")
 
 
 class Engine:
@@ -169,20 +172,63 @@ class Engine:
             fresh: a whole catalog without a write-ahead log, on the same file system.
 
         Raises:
-            StoreError: this catalog is in memory.
+            StoreError: this catalog is in memory, or cannot be written down now; it goes on with the file it has.
+            FatalStoreError: it cannot go on. Each of the two files is whole: the next start goes on with one of them.
         """
         if self.path is None:
             raise StoreError("a catalog in memory has no file")
         with self._write_lock, self._gate.closed():
-            with engine_errors():
-                self._connection.close()  # writes the log down: beside the new file there may be no old log
-            fresh.replace(self.path)
-            sync_folder(self.path.parent)
-            self._open()
+            self.checkpoint()
+            try:
+                self._close_connection()
+                fresh.replace(self.path)
+                sync_folder(self.path.parent)
+                self._open()
+            except FatalStoreError:
+                raise
+            except (McaiError, OSError, duckdb.Error) as error:
+                reason = error.message if isinstance(error, McaiError) else str(error)
+                raise FatalStoreError(f"{self.path} could not be replaced: {reason}") from error
 
     def close(self) -> None:
-        """Write everything down and let go of the files."""
-        with self._write_lock, engine_errors():
+        """Let go of the files; what cannot be written down stays in the write-ahead log and is found by the next start.
+
+        For a file that is to be moved or copied alone, use `close_whole`.
+        """
+        try:
+            self.close_whole()
+        except StoreError as error:
+            log.warning("the catalog could not be written down at the end", path=str(self.path), reason=error.message)
+
+    def close_whole(self) -> None:
+        """Write everything into the file and let go of it: it holds all there is, without a write-ahead log beside it.
+
+        Raises:
+            StoreError: it does not. Everything is let go of all the same, and nothing is lost: the log is there.
+        """
+        failure: StoreError | None = None
+        with self._write_lock:
+            try:
+                self.checkpoint()
+            except StoreError as error:
+                failure = error
+            try:
+                self._close_connection()
+            except StoreError as error:
+                failure = failure or error  # the first one knows the reason
+            finally:
+                if self.journal is not None:
+                    self.journal.close()
+        if failure is not None:
+            raise failure
+
+    def _close_connection(self) -> None:
+        """Close the connection, and look: DuckDB says nothing when its last checkpoint fails.
+
+        Raises:
+            StoreError: the write-ahead log is still there. Beside another file it would be taken for that one's.
+        """
+        with engine_errors():
             self._connection.close()
-        if self.journal is not None:
-            self.journal.close()
+        if self.path is not None and wal_path(self.path).exists():
+            raise StoreError(f"{wal_path(self.path)} could not be written down")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
+import msgspec
 
 from mcai.store.duck.connection import one
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mcai.store.duck.engine import Engine
+
+_PENDING = "forget_pending"
+"""The ids that are being forgotten, in the catalog's `meta`: no text, which would stay in the file."""
 AMONG = "(SELECT unnest(?::BIGINT[]))"
 """A list of ids as a parameter; an expression of the ids themselves would be looked through for every row."""
 _BATCH_ROWS = 8_192
@@ -42,6 +47,22 @@ class Tally:
         return self.live[1] + self.archived[1] + self.past[1]
 
 
+def pending(engine: Engine) -> list[int]:
+    """Return the ids of examples that the home has begun to forget and may not have forgotten everywhere."""
+    told = engine.meta(_PENDING)
+    return msgspec.json.decode(told, type=list[int]) if told else []
+
+
+def begin(engine: Engine, ids: Iterable[int]) -> None:
+    """Note that these examples are to be forgotten, too, so that whatever is cut off is finished at a later start."""
+    engine.set_meta(_PENDING, msgspec.json.encode(sorted({*pending(engine), *ids})).decode())
+
+
+def end(engine: Engine) -> None:
+    """Note that nothing is left to be forgotten."""
+    engine.set_meta(_PENDING, None)
+
+
 def tally(cursor: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> Tally:
     """Count the versions of all examples, and those of some."""
     counted = []
@@ -56,11 +77,10 @@ def tally(cursor: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> Tally:
     return Tally(here[:2], there[:2], (here[2] + there[2], here[3] + there[3]))
 
 
-def known(cursor: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> int:
-    """Return of how many of these examples there is any version."""
+def known(cursor: duckdb.DuckDBPyConnection, ids: Iterable[int]) -> set[int]:
+    """Return those of these examples of which there is any version."""
     union = " UNION ".join(f"SELECT id FROM {table} WHERE id IN {AMONG}" for table in _VERSIONED)
-    row = one(cursor, f"SELECT count(*) FROM ({union})", [list(ids)] * len(_VERSIONED))
-    return int(row[0]) if row else 0
+    return {row[0] for row in cursor.execute(union, [list(ids)] * len(_VERSIONED)).fetchall()}
 
 
 def forgotten(cursor: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -148,10 +149,19 @@ def count_matching(
 
 
 def ids_matching(cursor: duckdb.DuckDBPyConnection, filters: Filters, dataset_ids: Sequence[int] | None) -> list[int]:
-    """Return the ids of which any version matches, live, archived or past."""
-    condition, values = predicate(filters, dataset_ids)
-    parts = [f"SELECT id FROM {table} WHERE true{condition}" for table in ("examples", "examples_archive")]
-    return [row[0] for row in cursor.execute(f"{' UNION '.join(parts)} ORDER BY id", [*values, *values]).fetchall()]
+    """Return the ids of which any version has the source, live, archived or past, and a live or archived one matches
+    otherwise: a source stays that of a text wherever the text is put, a domain or a date does not."""
+    asked, otherwise = [], replace(filters, source=None)
+    if filters.source is not None:
+        asked.append(("true", predicate(Filters(source=filters.source), None)))
+    if otherwise:
+        asked.append(("d_epoch IS NULL", predicate(otherwise, dataset_ids)))
+    parts, values = [], []
+    for versions, (condition, given) in asked:
+        tables = (f"SELECT id FROM {table} WHERE {versions}{condition}" for table in ("examples", "examples_archive"))
+        parts.append(f"({' UNION '.join(tables)})")
+        values += [*given, *given]
+    return [row[0] for row in cursor.execute(f"{' INTERSECT '.join(parts)} ORDER BY id", values).fetchall()]
 
 
 def changes(cursor: duckdb.DuckDBPyConnection, names: Mapping[int, str], since: int, limit_rows: int) -> Change:

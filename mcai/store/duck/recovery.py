@@ -7,6 +7,7 @@ base copy and the journal. Where that would leave a gap, the home is refused and
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +20,14 @@ from mcai.errors import DamagedError
 from mcai.paths import Home
 from mcai.records import Emotion, RecoveryInfo
 from mcai.store import backup
-from mcai.store.duck import effects
+from mcai.store.duck import effects, forgetting
 from mcai.store.duck.aside import Aside
 from mcai.store.duck.catalog import DuckCatalog
+from mcai.store.duck.effects import Entry
 from mcai.store.duck.engine import Engine
 from mcai.store.duck.transaction import entry_of
-from mcai.store.journal import Journal, Reading, Scan, scan
+from mcai.store.journal import Journal, Reading, Scan, next_chain, scan
+from mcai.store.journal.lines import Entry as Line
 
 log = structlog.get_logger("recovery")
 
@@ -163,14 +166,21 @@ def _is_broken(told: Scan) -> bool:
 
 
 def _follow(home: Home, engine: Engine, findings: _Findings) -> Scan | None:
-    """Make again the epochs that only the journal has; return what it holds, None when it is put aside or empty."""
-    head, own = engine.epoch, True
+    """Make again the epochs that only the journal has; return what it holds, None when it is put aside or empty.
+
+    Raises:
+        DamagedError: there are later ones that cannot be made again, and no loss is accepted; the journal stays.
+    """
+    head, own, last_id = engine.epoch, True, engine.last_id
     reading = Reading(home.journal_dir, after=max(head - 1, 0))
     for entry in reading:
-        own = own and (entry.epoch != head or entry.chain == engine.chain)
-        if own and reading.timeline == engine.timeline and entry.epoch == engine.epoch + 1:
-            engine.make_again(effects.decode(entry.payload), entry.chain)
-            findings.recovered_epochs += 1
+        own = own and _goes_with(engine, entry)
+        if own and entry.epoch > engine.epoch:
+            done = effects.decode(entry.payload)
+            last_id = max(last_id, done.last_id)
+            if reading.timeline == engine.timeline and entry.epoch == engine.epoch + 1:
+                _make_again(engine, done, entry.chain)
+                findings.recovered_epochs += 1
     told = reading.result()
     if told.last_epoch is None and head:
         told = scan(home.journal_dir)  # it ends before the catalog does, or is empty
@@ -181,7 +191,9 @@ def _follow(home: Home, engine: Engine, findings: _Findings) -> Scan | None:
         trouble = "the journal belonged to another history of the catalog"
     elif _is_broken(told):
         trouble = f"the journal was damaged ({told.damage[0].reason if told.damage else 'epochs are missing'})"
-        findings.lost_epochs = max(0, (told.last_epoch or 0) - engine.epoch)
+        findings.lost_epochs = max(0, _newest_epoch(told) - engine.epoch)
+    if trouble and findings.lost_epochs:
+        _accept_loss(engine, findings, trouble, last_id)
     if trouble:
         with Aside(home.damaged_dir) as aside:
             aside.take(home.journal_dir)
@@ -189,6 +201,45 @@ def _follow(home: Home, engine: Engine, findings: _Findings) -> Scan | None:
         findings.causes.append(trouble)
         return None
     return told
+
+
+def _goes_with(engine: Engine, entry: Line) -> bool:
+    """Tell whether an entry is the newest epoch or follows from it; one beyond the next may be of this history."""
+    if entry.epoch == engine.epoch + 1:
+        return entry.redacted or next_chain(engine.chain, entry.payload) == entry.chain
+    return entry.epoch != engine.epoch or entry.chain == engine.chain
+
+
+def _make_again(engine: Engine, entry: Entry, chain: bytes) -> None:
+    if entry.forgotten:
+        # Whether that was finished was noted in the catalog that is gone. To do it again does no harm.
+        forgetting.begin(engine, {stub.id for stub in entry.forgotten})
+    engine.make_again(entry, chain)
+
+
+def _newest_epoch(told: Scan) -> int:
+    """Return the newest epoch that a journal knows of, be it from the header of a segment that holds nothing else."""
+    return max(told.last_epoch or 0, *(last for _, last in told.gaps), 0)
+
+
+def _accept_loss(engine: Engine, findings: _Findings, trouble: str, last_id: int) -> None:
+    """Go on without some acknowledged epochs: neither an id nor an epoch of theirs may come to mean another thing.
+
+    Args:
+        last_id: the highest id that the readable entries tell of.
+
+    Raises:
+        DamagedError: no loss is accepted.
+    """
+    if not findings.accept_loss:
+        raise DamagedError(
+            f"{trouble}; the catalog ends with epoch {engine.epoch}, "
+            f"those up to {engine.epoch + findings.lost_epochs} cannot be made again",
+            hint=_WAY_OUT,
+        )
+    engine.set_meta("last_id", str(last_id))
+    engine.last_id = last_id
+    engine.set_meta("timeline", uuid.uuid4().hex)
 
 
 def _write_again(engine: Engine, journal: Journal) -> None:

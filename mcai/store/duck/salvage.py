@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from mcai.errors import DamagedError
-from mcai.store.duck.connection import connect, one
+from mcai.store.duck.connection import BESIDE, connect, one, quoted
 
 STEP_ROWS = 2_048
 """DuckDB's own unit: of a damaged block so many rows are lost, or a few times as many."""
@@ -29,7 +29,7 @@ def salvage(damaged: Path, fresh: Path) -> int:
         DamagedError: it cannot be opened, or too much is missing.
     """
     connect(fresh).close()  # makes the tables
-    with duckdb.connect() as connection:
+    with duckdb.connect(":memory:", config=BESIDE) as connection:
         try:
             _attach(connection, damaged, "damaged (READ_ONLY)")
             _attach(connection, fresh, "fresh")
@@ -46,9 +46,7 @@ def salvage(damaged: Path, fresh: Path) -> int:
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path, alias: str) -> None:
-    name, _, options = alias.partition(" ")
-    # ATTACH takes no parameters.
-    connection.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS {name} {options}")
+    connection.execute(f"ATTACH {quoted(path)} AS {alias}")
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, table: str) -> int:

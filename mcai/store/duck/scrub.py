@@ -16,18 +16,9 @@ from mcai.errors import DamagedError, StoreError, StoreFullError
 from mcai.filters import Filters
 from mcai.store.base import CopyFacts
 from mcai.store.duck import copying, read
-from mcai.store.duck.connection import engine_errors, one
+from mcai.store.duck.connection import BESIDE, engine_errors, one, quoted
 from mcai.store.duck.forgetting import AMONG
 
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-    "allow_community_extensions": False,
-    "python_enable_replacements": False,
-    "memory_limit": "256MB",
-    # Rows stay in the order of their ids: reads rely on it to skip blocks.
-    "threads": 1,
-}
 _VERSIONED = ("examples", "examples_archive")
 _LEFT_OUT = ("knowledge_cache",)
 """Answers may quote any example."""
@@ -54,7 +45,7 @@ class Closed:
 
     def write_without(self, ids: Sequence[int], target: Path) -> CopyFacts:
         """Write everything but these examples into a new file, which is whole and closed afterwards."""
-        self._cursor.execute(f"ATTACH {_quoted(target)} AS target")
+        self._cursor.execute(f"ATTACH {quoted(target)} AS target")
         try:
             self._cursor.execute("COPY FROM DATABASE source TO target (SCHEMA)")
             sql = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'source'"
@@ -80,19 +71,14 @@ def opened(path: Path, temp_dir: Path) -> Iterator[Closed]:
         DamagedError: it cannot be read.
         StoreFullError: there is no room for what is written from it.
     """
-    with duckdb.connect(":memory:", config={**_CONFIG, "temp_directory": str(temp_dir)}) as connection:
+    with duckdb.connect(":memory:", config={**BESIDE, "temp_directory": str(temp_dir)}) as connection:
         try:
             with engine_errors():
                 connection.execute("SET GLOBAL TimeZone = 'UTC'")
-                connection.execute(f"ATTACH {_quoted(path)} AS source (READ_ONLY)")
+                connection.execute(f"ATTACH {quoted(path)} AS source (READ_ONLY)")
                 connection.execute("USE source")
                 yield Closed(connection)
         except StoreFullError:
             raise
         except StoreError as error:
             raise DamagedError(f"{path} cannot be read: {error.message}") from error
-
-
-def _quoted(path: Path) -> str:
-    """Return a path as a string of SQL: ATTACH takes no parameters."""
-    return "'" + str(path).replace("'", "''") + "'"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,10 +12,11 @@ import duckdb
 
 from mcai.store.duck import effects
 from mcai.store.duck.connection import one
-from mcai.store.duck.effects import COLUMNS, VERSIONED, Copied, DatasetRow, Entry, KeptAnswer, Table, Values
+from mcai.store.duck.effects import COLUMNS, VERSIONED, Copied, DatasetRow, Entry, KeptAnswer, Stub, Table, Values
 from mcai.store.journal import next_chain
 
 _BYTES = "strlen(content) + coalesce(strlen(response), 0) + strlen(metadata)"
+_STUB = "id, dataset_id, c_epoch, d_epoch"
 _EPOCH_0 = datetime(1970, 1, 1)
 
 
@@ -136,19 +137,26 @@ class Transaction:
 
     def forget(self, ids: Sequence[int]) -> int:
         """Drop every version of these ids and keep only when they were there; return how many examples there were."""
-        forgotten: set[int] = set()
+        stubs: set[Stub] = set()
         with self._given("asked", _ids(ids)):
             for table in ("examples", "examples_archive"):
                 chosen = f"FROM {table} SEMI JOIN asked USING (id)"
-                stub = "INSERT INTO forgotten SELECT id, dataset_id, c_epoch, d_epoch, ? " + chosen
-                gone = self.cursor.execute(stub + " RETURNING id, dataset_id, d_epoch IS NULL", [self.epoch]).fetchall()
+                stub = f"INSERT INTO forgotten SELECT {_STUB}, ? {chosen}"
+                gone = self.cursor.execute(stub + f" RETURNING {_STUB}", [self.epoch]).fetchall()
                 self.cursor.execute(f"DELETE FROM {table} WHERE id IN (FROM asked)")
-                forgotten.update(example_id for example_id, _, _ in gone)
-                self._count(table, Counter(), Counter(dataset_id for _, dataset_id, was_live in gone if was_live))
-        if forgotten:
-            self.entry.forgotten = sorted(forgotten)
-            self.changed = True
-        return len(forgotten)
+                found = [Stub(*values) for values in gone]
+                self._count(table, Counter(), Counter(each.dataset_id for each in found if each.d_epoch is None))
+                stubs.update(found)
+        self._keep(stubs)
+        return len({each.id for each in stubs})
+
+    def forget_again(self, stubs: Sequence[Stub]) -> None:
+        """Forget what an entry says was forgotten; versions that no older entry or base copy has get stubs too."""
+        self.forget(sorted({each.id for each in stubs}))
+        missing = set(stubs) - set(self.entry.forgotten)
+        with self._given("fresh", effects.arrow_of_stubs(missing)):
+            self.cursor.execute(f"INSERT INTO forgotten SELECT {_STUB}, ? FROM fresh", [self.epoch])
+        self._keep(missing)
 
     def dataset_id(self, domain: str) -> int:
         """Return a domain's id; an unknown one becomes a dataset."""
@@ -195,6 +203,11 @@ class Transaction:
             self._added += came
             self._removed += went
 
+    def _keep(self, stubs: Set[Stub]) -> None:
+        if stubs:
+            self.entry.forgotten = sorted({*self.entry.forgotten, *stubs}, key=lambda each: (each.id, each.c_epoch))
+            self.changed = True
+
     @contextmanager
     def _given(self, name: str, table: Any) -> Iterator[None]:
         """Let SQL see an Arrow table under a name."""
@@ -216,7 +229,7 @@ def replay(transaction: Transaction, entry: Entry) -> None:
     for table, rows in entry.rows.items():
         transaction.insert(table, rows)
     if entry.forgotten:
-        transaction.forget(entry.forgotten)
+        transaction.forget_again(entry.forgotten)
     if entry.answer:
         transaction.keep_answer(entry.answer)
     transaction.entry.last_id = max(transaction.entry.last_id, entry.last_id)
@@ -243,8 +256,8 @@ def entry_of(cursor: duckdb.DuckDBPyConnection, epoch: int, names: dict[int, str
         ended = cursor.execute(f"SELECT id FROM {table} WHERE d_epoch = ?", [epoch]).fetchall()
         if ended:
             entry.ended[table] = [example_id for (example_id,) in ended]
-    sql = "SELECT DISTINCT id FROM forgotten WHERE forgot_epoch = ?"
-    entry.forgotten = [example_id for (example_id,) in cursor.execute(sql, [epoch]).fetchall()]
+    sql = f"SELECT DISTINCT {_STUB} FROM forgotten WHERE forgot_epoch = ? ORDER BY id, c_epoch"
+    entry.forgotten = [Stub(*values) for values in cursor.execute(sql, [epoch]).fetchall()]
     sql = "SELECT dataset_id, added, removed FROM epoch_domains WHERE epoch = ?"
     entry.counts = cursor.execute(sql, [epoch]).fetchall()
     sql = "SELECT id, domain, metadata FROM datasets WHERE version = ?"

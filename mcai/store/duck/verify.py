@@ -5,7 +5,6 @@ Nothing here changes a byte, so it may look at the catalog that serves, at a bac
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -19,19 +18,12 @@ from mcai.errors import CatalogDamagedError, DamagedError, StoreError
 from mcai.store.base import CopyFacts
 from mcai.store.duck import copying
 from mcai.store.duck.catalog import DuckCatalog
-from mcai.store.duck.connection import engine_errors, one
+from mcai.store.duck.connection import BESIDE, engine_errors, is_damage, one, own_engine
 from mcai.store.duck.effects import VERSIONED, Table
 from mcai.store.duck.engine import Engine
 from mcai.store.duck.where import LIVE_AT
 from mcai.store.versions import Versions, versions_of
 
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-    "memory_limit": "256MB",
-    "threads": 1,
-}
-_DAMAGED = re.compile(r"corrupt|checksum", re.IGNORECASE)
 _ROWS: tuple[Table, ...] = ("examples", "examples_archive")
 _CHAIN_BYTES = 16
 
@@ -57,7 +49,7 @@ class ReadOnly:
             DamagedError: it, or its write-ahead log, cannot be read.
         """
         try:
-            self._connection = duckdb.connect(str(path), read_only=True, config=_CONFIG)
+            self._connection = duckdb.connect(str(path), read_only=True, config=BESIDE)
             self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
         except duckdb.Error as error:
             first_line = str(error).split("\n", 1)[0]
@@ -109,7 +101,7 @@ def read_blocks(source: Source) -> None:
             try:
                 cursor.execute(f'SELECT bit_xor(hash("{column}")) FROM "{table}"').fetchall()
             except duckdb.Error as error:
-                if _DAMAGED.search(str(error)):
+                if is_damage(error):
                     raise CatalogDamagedError(f"the catalog is damaged in {table}.{column}") from error
                 raise
 
@@ -135,11 +127,25 @@ def check_copy(path: Path, expected: CopyFacts) -> None:
             wrong = faults(copy)
         except StoreError as error:
             raise DamagedError(f"{path}: {error.message}") from error
-    if found != expected:
-        told = f"epoch {found.epoch} and {found.rows} rows, not {expected.epoch} and {expected.rows}"
-        raise DamagedError(f"{path} is another state than was copied: {told}")
+    _compare(path, found, expected)
     if wrong:
         raise DamagedError(f"{path}: {wrong[0]}")
+
+
+def check_facts(path: Path, expected: CopyFacts) -> None:
+    """Open a file that was closed, and hold that everything is in it which the engine had.
+
+    Raises:
+        DamagedError: it is not, or the file cannot be read.
+    """
+    with ReadOnly(path) as closed:
+        _compare(path, facts(closed), expected)
+
+
+def _compare(path: Path, found: CopyFacts, expected: CopyFacts) -> None:
+    if found != expected:
+        told = f"epoch {found.epoch} and {found.rows} rows, not {expected.epoch} and {expected.rows}"
+        raise DamagedError(f"{path} is another state than was written: {told}")
 
 
 def settled(path: Path) -> CopyFacts:
@@ -147,12 +153,19 @@ def settled(path: Path) -> CopyFacts:
 
     Raises:
         DamagedError: it cannot be opened; nothing was changed.
+        StoreFullError: there is no room for what is in the log, which stays where it is.
+        StoreError: the log cannot be moved into the file for another reason.
     """
-    engine = Engine(path)
-    try:
-        return facts(engine)
-    finally:
-        engine.close()
+    with own_engine():
+        engine = Engine(path)
+        try:
+            found = facts(engine)
+        except BaseException:
+            engine.close()
+            raise
+        engine.close_whole()
+    check_facts(path, found)
+    return found
 
 
 def last_id(source: Source) -> int:

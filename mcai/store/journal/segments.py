@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mcai.errors import StoreError, StoreFullError
+from mcai.files import sync_folder as sync_folder
 
 SEGMENT_BYTES = 64 << 20
 """A segment that has reached this size is followed by a new one."""
@@ -113,15 +114,6 @@ def write_errors(path: Path) -> Iterator[None]:
         if error.errno in _FULL:
             raise StoreFullError() from error
         raise StoreError(f"{path} cannot be written: {error.strerror}") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

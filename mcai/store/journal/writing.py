@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -77,6 +78,8 @@ class Journal:
         self._chain = chain
         self._previous_chain: bytes | None = None
         """That of the epoch before; None when the newest epoch can be neither aborted nor appended again."""
+        self._owes_abort = False
+        """The newest epoch never happened, and the disk had no room to say so."""
         self._file: int | None = None
         self._path = folder
         """The segment that is open, when one is."""
@@ -109,14 +112,14 @@ class Journal:
         Raises:
             StoreFullError: the disk is full; nothing was written.
             StoreError: the line would be too long, or the disk failed; nothing was written.
-            FatalStoreError: the journal cannot be written any more.
+            FatalStoreError: the journal cannot be written any more, or the epoch is neither of the two.
         """
         line = Entry(epoch, chain, payload, redacted).encode()
         with self._lock:
             self._check_usable()
             again = epoch == self._epoch and self._previous_chain is not None
             if epoch != self._epoch + 1 and not again:
-                raise ValueError(f"epoch {epoch} cannot be appended after epoch {self._epoch}")
+                raise FatalStoreError(f"epoch {epoch} cannot be appended to the journal after epoch {self._epoch}")
             previous = self._previous_chain if again and self._previous_chain is not None else self._chain
             with write_errors(self._folder):
                 if not again and self._is_full() and first_epoch_of(self._path) < epoch:
@@ -127,20 +130,21 @@ class Journal:
                 else:
                     self._write(self._file, line)
             self._previous_chain, self._epoch, self._chain = previous, epoch, chain
+            self._owes_abort = False
 
     def abort(self, epoch: int) -> None:
         """Say that the newest epoch never happened: its number is free again.
 
         Raises:
-            StoreError: as for `append`; the entry then stands until the epoch is appended again.
+            StoreError: as for `append`; the entry then stands until the epoch is appended again or the segment ends.
         """
         with self._lock:
             self._check_usable()
             if epoch != self._epoch or self._previous_chain is None or self._file is None:
                 raise ValueError(f"epoch {epoch} is not the one that was just appended")
+            self._owes_abort = True
             with write_errors(self._folder):
-                self._write(self._file, Abort(epoch).encode())
-            self._epoch, self._chain, self._previous_chain = epoch - 1, self._previous_chain, None
+                self._settle()
 
     def roll(self) -> list[Path]:
         """End the present segment: the next epoch begins a new one.
@@ -149,11 +153,13 @@ class Journal:
             the segments, none of which will be written to again.
 
         Raises:
+            StoreFullError: an abort is still to be written, and there is no room for it; nothing was changed.
             FatalStoreError: the segment could not be synced.
         """
         with self._lock:
             self._check_usable()
             with write_errors(self._folder):
+                self._settle()
                 self._end_segment()
                 self._previous_chain = None
                 failpoints.hit("journal.segment")
@@ -165,19 +171,20 @@ class Journal:
         Raises:
             FatalStoreError: it is not, and never will be: after a failed sync nobody knows what is there.
         """
-        with self._lock:
-            self._check_usable()
-            self._written.clear()
-            # A descriptor of its own: the segment may be closed while this one is being synced.
-            file = os.dup(self._file) if self._file is not None else None
-        if file is None:
-            return
         try:
-            os.fdatasync(file)
+            with self._lock:
+                self._check_usable()
+                self._written.clear()
+                if self._file is None:
+                    return
+                # A descriptor of its own: the segment may be closed while this one is being synced.
+                file = os.dup(self._file)
+            try:
+                os.fdatasync(file)
+            finally:
+                os.close(file)
         except OSError as error:
             raise self._failed(error) from error
-        finally:
-            os.close(file)
 
     def close(self) -> None:
         """Sync and let go of the file; closing twice does no harm."""
@@ -187,6 +194,8 @@ class Journal:
             self._syncer.join()
         with self._lock:
             if self._failure is None:
+                with suppress(OSError, StoreError):
+                    self._settle()  # else the next start makes an epoch of which its writer was told that it failed
                 self._end_segment()
                 self._failure = "the journal is closed"
 
@@ -232,6 +241,14 @@ class Journal:
             raise
         self._size_bytes += len(line)
         self._written.set()
+
+    def _settle(self) -> None:
+        """Write the abort that is owed: once its segment has ended, the entry could not be taken back any more."""
+        if not self._owes_abort or self._file is None or self._previous_chain is None:
+            return
+        self._write(self._file, Abort(self._epoch).encode())
+        self._epoch, self._chain, self._previous_chain = self._epoch - 1, self._previous_chain, None
+        self._owes_abort = False
 
     def _end_segment(self) -> None:
         if self._file is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from mcai.store.duck.connection import engine_errors, one
+from mcai.store.duck.connection import engine_errors, one, quoted
 
 _ALIAS = "sandbox_copy"
 
@@ -59,10 +59,9 @@ def write_copy(cursor: duckdb.DuckDBPyConnection, path: Path) -> int:
         StoreFullError: the disk is full.
         StoreError: the engine failed otherwise.
     """
-    quoted = str(path).replace("'", "''")
     with engine_errors():
         # Nobody ever recovers this file: without a log of its own it takes half the time.
-        cursor.execute(f"ATTACH '{quoted}' AS {_ALIAS} (RECOVERY_MODE NO_WAL_WRITES)")
+        cursor.execute(f"ATTACH {quoted(path)} AS {_ALIAS} (RECOVERY_MODE NO_WAL_WRITES)")
         try:
             epoch = _fill(cursor)
             cursor.execute(f"CHECKPOINT {_ALIAS}")
