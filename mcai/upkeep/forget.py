@@ -148,6 +148,9 @@ class Forgetting:
             return msgspec.structs.replace(self._preview(ids), dry_run=False)
         check_room(self._home.temp_dir, catalog_bytes(self._home) + size_of(self._home.vectors_dir))
         receipt = Receipt()
+        # Counted before the epoch is made: whoever keeps the archive's files in step follows it at once.
+        files, found = await asyncio.to_thread(archive_files.count, self._home.archive_dir, ids)
+        receipt.add([Place("archive files", files, found, 0)])
         gone = await self._write(lambda: self._leave_catalog(ids, resumed=bool(unfinished)))
         receipt.add(gone.places)
         receipt.add([await asyncio.to_thread(self._leave_journal, ids)])
@@ -204,9 +207,8 @@ class Forgetting:
         return Place("journal", done.entries, before.rows, 0)
 
     def _leave_files(self, ids: Sequence[int]) -> list[Place]:
-        files, found = archive_files.count(self._home.archive_dir, ids)
         self._archive.reconcile()
-        return [Place("archive files", files, found, 0), *self._copies.forget(ids)]
+        return self._copies.forget(ids)
 
     async def _leave_derived(self, ids: Sequence[int]) -> list[Place]:
         """The last step, for these may not be ready yet: nothing else waits for them."""

@@ -161,6 +161,21 @@ def test_what_is_not_looked_through_to_the_end_is_not_finished(
     assert _forget(home, catalog, [LIVE]).forgotten == 1 and forgetting.pending(catalog.engine) == []
 
 
+def test_receipt_counts_what_others_took_away_meanwhile(home: Home, catalog: DuckCatalog) -> None:
+    """The daemon mends the archive's files as soon as an epoch is made; the receipt tells of them all the same."""
+    archived = ArchiveFiles(catalog, home.archive_dir)
+
+    async def write(work: Callable[[], T]) -> T:
+        done = work()
+        archived.reconcile()
+        return done
+
+    job = Forgetting(home, catalog, write, _nothing_derived, archived, asyncio.Lock())
+    result = asyncio.run(job.forget([ARCHIVED], Filters(), dry_run=False))
+
+    assert _told(result)["archive files"] == (1, 0)
+
+
 def test_dry_run_counts_and_changes_nothing(home: Home, catalog: DuckCatalog, marked: list[Marked]) -> None:
     """It finds what the deed finds."""
     before = {path: path.read_bytes() for path in home.dir.rglob("*") if path.suffix in (".jsonl", ".parquet", ".json")}
