@@ -147,7 +147,8 @@ async def build(vectors_path: Path, rows: int, dim: int, out_path: Path) -> Grap
     Raises:
         SnapshotError: the child failed; its last words are in this process's stderr.
     """
-    command = [sys.executable, "-P", "-m", "mcai.snapshot.build_graph", vectors_path, str(rows), str(dim), out_path]
+    words = (vectors_path, rows, dim, out_path)
+    command = [sys.executable, "-P", "-m", "mcai.snapshot.build_graph", *map(str, words)]
     loop = asyncio.get_running_loop()
     # Not by the event loop: uvloop forks, and an engine that this process has loaded must never see a fork.
     with ThreadPoolExecutor(1, "graph") as thread:
