@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -223,9 +223,14 @@ def check_forgotten(home: Home, client: Client, world: World, operations: Sequen
             again = writers.answer_of(operation, writers.SEND["forget"](client, operation))
             if again.changed:
                 world.apply(operation, again)
-    words = {text.split(" ", 1)[0] for contents in world.forgotten.values() for text in contents}
+    words = _words(world.forgotten.values()) - _words(world.said.values())  # who adds it again wants it kept
     if left := find_words(home.dir, words):
         raise Mismatch(f"forgotten, and still there: {left}")
+
+
+def _words(texts: Iterable[Iterable[str]]) -> set[str]:
+    """Return the first word of each text: no other text has it."""
+    return {text.split(" ", 1)[0] for contents in texts for text in contents}
 
 
 def find_words(folder: Path, words: set[str]) -> dict[str, list[str]]:
