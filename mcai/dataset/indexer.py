@@ -160,9 +160,7 @@ class Indexer:
         """
         index = await self.opened(FORGET_WAIT_S)
         async with self._writing:
-            told = await index.forget(ids)
-        self.wake()  # an index over the vectors is upkeep: it takes long, and nobody waits for it
-        return told
+            return await index.forget(ids)
 
     async def upkeep_facts(self) -> dict[str, int]:
         """Return what the index says of its upkeep; nothing before it is open, or while it fails."""

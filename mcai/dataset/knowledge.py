@@ -166,7 +166,7 @@ class Knowledge:
                     # Shorter than handing it to another thread.
                     return page_json(view, filters, after_id, limit)
                 return await asyncio.to_thread(page_json, view, filters, after_id, limit)
-            self.publisher.distrust()
+            self.publisher.fall_back()
         page = await self._page(filters, limit, cursor, archived=False)
         return PageJson(msgspec.json.encode(page), page.next_cursor, page.epoch)
 

@@ -84,6 +84,11 @@ class Publisher:
         self.fallbacks += 1
         return None
 
+    def fall_back(self) -> None:
+        """Stop serving a snapshot that turned out to be damaged while it was read: the catalog answers instead."""
+        self.fallbacks += 1
+        self.distrust()
+
     def distrust(self) -> None:
         """Stop serving a snapshot that turned out to be damaged; it is made anew from the catalog."""
         log.error("the snapshot is damaged: making it anew")
@@ -105,7 +110,10 @@ class Publisher:
             try:
                 self._store = store = await self._do(self._open_store)
                 self.error = None
-                await self._do(store.publish)  # an empty home has a snapshot too
+                if store.view.epoch == self._catalog.epoch:
+                    await self._do(
+                        store.publish
+                    )  # an empty home has a snapshot too, one that was restored not an empty one
                 await self._do(store.load_graphs)
                 await self._follow(store)
             except FatalStoreError:
@@ -157,6 +165,9 @@ class Publisher:
             due = await self._do(store.graph_due) if store is not None else None
             if store is None or due is None or due.segment_name != before:
                 before = due.segment_name if due is not None else None
+                continue
+            if await self._do(store.gather):
+                self._wake.set()  # the merge goes on there
                 continue
             self._builds_graph = True
             try:

@@ -180,7 +180,7 @@ class Searcher:
                         return dict(sides.view.nearest(vector, wanted, filters))
                     return dict(await asyncio.to_thread(sides.view.nearest, vector, wanted, filters))
                 except SnapshotDamagedError:
-                    self._publisher.distrust()
+                    self._publisher.fall_back()
             index = sides.index or await self._indexer.opened(LOAD_WAIT_S)
             return dict(await index.nearest(vector, wanted, chosen))
 
@@ -202,15 +202,18 @@ class Searcher:
             try:
                 return view.pick(ids, filters)
             except SnapshotDamagedError:
-                self._publisher.distrust()
+                self._publisher.fall_back()
         return await asyncio.to_thread(lambda: self._catalog.pick(ids, filters, epoch=epoch))
 
     async def _vector(self, asked: str | Sequence[float]) -> Any:
         """The query's vector, or None when the text means nothing to the model."""
         if not isinstance(asked, str):
             return asked
-        vector = (await asyncio.to_thread(self._embedder.embed, [asked]))[0]
-        return vector if vector.any() else None
+        if len(asked) <= self._embedder.quick_characters:
+            vectors = self._embedder.embed([asked])
+        else:
+            vectors = await asyncio.to_thread(self._embedder.embed, [asked])
+        return vectors[0] if vectors[0].any() else None
 
 
 def _check_asked(asked: str | Sequence[float], mode: Mode) -> str:

@@ -29,6 +29,10 @@ class Embedder(Protocol):
     def dim(self) -> int:
         """Length of each vector."""
 
+    @property
+    def quick_characters(self) -> int:
+        """Up to this length one text takes less time than handing it to a thread; 0 where an answer may take long."""
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts.
 

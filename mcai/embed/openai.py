@@ -27,8 +27,13 @@ class _Reply(msgspec.Struct):
     data: list[_Item]
 
 
+_decode_reply = msgspec.json.Decoder(_Reply).decode  # made once, before there are threads: see mcai.records
+
+
 class OpenAIEmbedder:
     """One endpoint, one model."""
+
+    quick_characters = 0
 
     def __init__(self, *, url: str, model: str, api_key: str, dim: int, timeout_s: float) -> None:
         if not url or not model:
@@ -68,7 +73,7 @@ class OpenAIEmbedder:
         try:
             answer = self._client.post(self._url, json=body)
             answer.raise_for_status()
-            items = sorted(msgspec.json.decode(answer.content, type=_Reply).data, key=lambda item: item.index)
+            items = sorted(_decode_reply(answer.content).data, key=lambda item: item.index)
             vectors = np.asarray([item.embedding for item in items], np.float32)
         except (httpx2.HTTPError, httpx2.InvalidURL, msgspec.DecodeError, ValueError) as error:
             raise StoreUnavailableError(

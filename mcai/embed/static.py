@@ -1,8 +1,8 @@
 """The default embedder: wordllama's static token vectors, from the files inside its wheel. Works offline.
 
 A text's vector is the mean of its tokens' vectors. wordllama pads each batch to its longest text, which for one long
-text among short ones costs gigabytes; here the tokens of a batch lie end to end and are summed by runs instead. The
-result is the same to 1e-7, at twice the rate and in bounded memory.
+text among short ones costs gigabytes; here each text is summed by itself, while its tokens' vectors are in the
+processor's cache. The result is the same to 1e-6, at four times the rate and in bounded memory.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 BATCH_TEXTS = 1024
 BATCH_CHARACTERS = 1 << 20
 """Texts are tokenized together up to these bounds: their tokens are Python objects until they are summed."""
-GATHER_TOKENS = 16_384
-"""Token vectors held at once: 16 MiB."""
+GATHER_TOKENS = 1_024
+"""Token vectors held at once: 1 MiB."""
+QUICK_CHARACTERS = 1_000
+"""Take about 0.1 ms."""
 MAX_CHARACTERS = 32_768
 """What counts of one text. A mean over more tokens hardly moves, and tokenizing a megabyte takes seconds."""
 
@@ -34,6 +36,10 @@ class WordLlamaEmbedder:
     def __init__(self) -> None:
         self._loaded: tuple[Any, Any] | None = None
         self._load_lock = threading.Lock()
+
+    @property
+    def quick_characters(self) -> int:
+        return QUICK_CHARACTERS if self._loaded is not None else 0
 
     def _load(self) -> tuple[Any, Any]:
         """Return the tokenizer and the (vocabulary, dim) float32 matrix, loaded on first use."""
@@ -61,7 +67,8 @@ class WordLlamaEmbedder:
         done = 0
         for batch in _batches(texts):
             encoded = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-            _add_sums(matrix, [each.ids for each in encoded], vectors[done : done + len(batch)])
+            for at, each in enumerate(encoded, done):
+                _add_sum(matrix, each.ids, vectors[at])
             done += len(batch)
         # Unit vectors instead of means, and zero where there was no token.
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -82,14 +89,7 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _add_sums(matrix: Any, tokens: Sequence[Sequence[int]], sums: Vectors) -> None:
-    """Add to each row of ``sums`` the vectors of that text's tokens."""
-    import numpy as np
-
-    flat = np.concatenate([np.asarray(each, np.int32) for each in tokens])
-    np.minimum(flat, len(matrix) - 1, out=flat)
-    text_of = np.repeat(np.arange(len(tokens)), [len(each) for each in tokens])
-    for begin in range(0, len(flat), GATHER_TOKENS):
-        rows = text_of[begin : begin + GATHER_TOKENS]
-        starts = np.flatnonzero(np.diff(rows, prepend=-1))
-        sums[rows[starts]] += np.add.reduceat(matrix[flat[begin : begin + GATHER_TOKENS]], starts, axis=0)
+def _add_sum(matrix: Any, tokens: Sequence[int], vector: Any) -> None:
+    """Add the vectors of a text's tokens to ``vector``; a token beyond the matrix counts as its last."""
+    for begin in range(0, len(tokens), GATHER_TOKENS):
+        vector += matrix.take(tokens[begin : begin + GATHER_TOKENS], axis=0, mode="clip").sum(axis=0)

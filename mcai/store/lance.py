@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import structlog
 from lancedb.expr import Expr, col, lit
-from lancedb.index import FTS, IvfSq
+from lancedb.index import FTS
 from lancedb.query import MatchQuery
 
 from mcai import failpoints
@@ -40,10 +40,6 @@ log = structlog.get_logger("lance")
 SENTINEL_ID = -1
 TEXT_COLUMNS = ("content", "response")
 
-EXACT_UP_TO_ROWS = 10_000
-"""Below this an exact scan is faster than any index and needs no upkeep."""
-RETRAIN_AT = 0.5
-"""Share of rows outside the vector index from which on it is trained anew instead of extended."""
 DELETE_IDS = 2_000
 """Ids in one delete expression."""
 TIDY_AT_SHARE = 0.01
@@ -55,9 +51,6 @@ VERSIONS_KEPT = timedelta(hours=1)
 NO_VERSION_KEPT = timedelta(milliseconds=1)
 """Lance warns of zero."""
 REWRITE_ROWS = 8_192
-REFINE = 3
-"""The 8-bit index fetches this many times as many candidates and sorts them by their full vectors."""
-ALL_PARTITIONS = 100_000
 
 
 def _schema(dim: int) -> pa.Schema:
@@ -167,9 +160,9 @@ class LanceIndex:
                 f"the vector has {asked.size} numbers, the index has {self._dim}",
                 hint="Use the same model as the index: mcai status names it.",
             )
-        query = self._table.query().nearest_to(asked).distance_type("cosine").nprobes(ALL_PARTITIONS)
-        query = query.refine_factor(REFINE).select(["id", "_distance"]).limit(limit)
-        found = await _run(query, chosen)
+        # A scan: no index over the vectors is worth its training here, the snapshot answers while it can.
+        query = self._table.query().nearest_to(asked).distance_type("cosine").bypass_vector_index()
+        found = await _run(query.select(["id", "_distance"]).limit(limit), chosen)
         # Cosine distance is 1 - cosine similarity.
         return [(row, 1.0 - float(far)) for row, far in found if row != SENTINEL_ID]
 
@@ -178,14 +171,10 @@ class LanceIndex:
         return [(row, float(score)) for row, score in await _run(query, chosen) if score > 0]
 
     async def maintain(self) -> None:
-        """Build or extend the indexes, merge small files, drop old versions - each only when it is worth it."""
+        """Extend the full-text indexes, merge small files, drop old versions - only when it is worth it."""
         with _engine_errors("tidy up"):
             total = await self._table.count_rows()
-            by_column = {index.columns[0]: index for index in await self._table.list_indices()}
-            vectors = by_column.get("vector")
-            if total >= EXACT_UP_TO_ROWS and (vectors is None or vectors.num_unindexed_rows > RETRAIN_AT * total):
-                await self._table.create_index("vector", config=IvfSq(distance_type="cosine"))
-            loose = max((index.num_unindexed_rows for index in by_column.values()), default=0)
+            loose = max((index.num_unindexed_rows for index in await self._table.list_indices()), default=0)
             fragments = (await self._table.stats())["fragment_stats"]["num_fragments"]
             if loose >= min(TIDY_AT_ROWS, total * TIDY_AT_SHARE) > 0 or fragments >= TIDY_AT_FRAGMENTS:
                 await self._table.optimize(cleanup_older_than=VERSIONS_KEPT)
@@ -193,7 +182,7 @@ class LanceIndex:
     async def forget(self, ids: Sequence[int]) -> Place:
         """Write everything anew without some examples, so that neither their texts nor their vectors stay in any file.
 
-        Nobody writes meanwhile. Searches go on; they scan the vectors until `maintain` has made their index again.
+        Nobody writes meanwhile. Searches go on.
 
         Raises:
             IndexUnavailableError: Lance failed; to be done again.

@@ -26,6 +26,7 @@ class _Embedder:
 
     model = "zeros"
     dim = 2
+    quick_characters = 0
 
     def embed(self, texts: Sequence[str]) -> Any:
         return np.zeros((len(texts), self.dim), np.float32)

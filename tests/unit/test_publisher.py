@@ -29,7 +29,7 @@ DIM = 4
 class _Embedder:
     """Gives each text a vector of its own, and counts."""
 
-    model, dim = "counting", DIM
+    model, dim, quick_characters = "counting", DIM, 0
 
     def __init__(self) -> None:
         self.embedded = 0
