@@ -107,10 +107,10 @@ def _mine() -> _Worker:
 
 def _is_published() -> bool:
     try:
-        open_snapshot().close()
+        with open_snapshot() as snapshot:
+            return snapshot.is_mapped
     except NoSnapshotError:
         return False
-    return True
 
 
 def _until(holds: Callable[[], bool], deadline_s: float) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcai.errors import SnapshotDamagedError
+from mcai.files import open_regular
 
 BLOCK_BYTES = 4096
 """A page of memory: a row that is read alone costs a check of about 1 us; bigger blocks check hardly faster a byte."""
@@ -34,7 +35,7 @@ def map_file(path: Path, size_bytes: int) -> npt.NDArray[np.uint8]:
         SnapshotDamagedError: it has another length.
         OSError: it is gone, or cannot be mapped.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         have_bytes = file.seek(0, 2)
         if have_bytes != size_bytes:
             raise SnapshotDamagedError(f"{path} has {have_bytes:,} bytes instead of {size_bytes:,}")
@@ -95,7 +96,7 @@ class BlockFile:
 
 def block_sums(path: Path) -> Iterator[npt.NDArray[np.uint32]]:
     """Yield the CRC-32 of the blocks of a file, in order, some MB of it at a time."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while part := memoryview(file.read(BLOCK_BYTES << 10)):
             begins = range(0, len(part), BLOCK_BYTES)
             yield np.array([zlib.crc32(part[begin : begin + BLOCK_BYTES]) for begin in begins], "<u4")

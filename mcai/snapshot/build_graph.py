@@ -20,10 +20,10 @@ import msgspec
 import numpy as np
 
 from mcai.errors import McaiError, SnapshotError
+from mcai.files import sync_folder
 from mcai.snapshot import exact, graph
 from mcai.snapshot.blocks import Positions, map_file
 from mcai.snapshot.exact import Floats
-from mcai.snapshot.files import sync_folder
 from mcai.snapshot.manifest import GraphFacts
 
 if TYPE_CHECKING:

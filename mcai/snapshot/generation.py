@@ -15,8 +15,8 @@ import numpy as np
 
 from mcai.errors import SnapshotDamagedError, SnapshotError, StoreFullError
 from mcai.failpoints import hit
+from mcai.files import sync_folder, write_parts
 from mcai.snapshot.blocks import Positions, map_file
-from mcai.snapshot.files import sync_folder, write_whole
 from mcai.snapshot.layer import Layer
 from mcai.snapshot.manifest import (
     FORMAT,
@@ -138,11 +138,11 @@ def put_in_force(folder: Path, timeline: str, view: View) -> Published:
     manifest, pointer = encode(generation, manifest_name)
     try:
         if hidden:
-            write_whole(folder / hidden_name, [hidden])
-        write_whole(folder / manifest_name, [manifest])
+            write_parts(folder / hidden_name, [hidden])
+        write_parts(folder / manifest_name, [manifest])
         hit("snapshot.manifest")
         sync_folder(folder)
-        write_whole(folder / POINTER_NAME, [pointer])
+        write_parts(folder / POINTER_NAME, [pointer])
     except BaseException:
         remove(folder, [manifest_name, hidden_name])
         raise

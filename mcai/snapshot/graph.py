@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcai.errors import SnapshotDamagedError, SnapshotError
+from mcai.files import open_regular
 from mcai.snapshot.blocks import Array, Positions, map_file
 from mcai.snapshot.exact import CODE_MAX, Floats
 from mcai.snapshot.manifest import GraphFacts
@@ -29,8 +30,6 @@ from mcai.snapshot.manifest import GraphFacts
 if TYPE_CHECKING:
     from usearch.index import Index
 
-WORTH_FROM_ROWS = 50_000
-"""A scan of fewer rows takes less than a millisecond."""
 SCANNED_A_STEP = 200
 """Rows that a scan looks at in the time in which a search of the graph looks at one more."""
 SPARE_ROWS = 30
@@ -128,7 +127,7 @@ def encode(vectors: Floats) -> npt.NDArray[np.int8]:
 def file_hash(path: Path) -> str:
     """Hash a whole file."""
     digest = blake2b(digest_size=HASH_BYTES)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while part := file.read(1 << 20):
             digest.update(part)
     return digest.hexdigest()

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from mcai.errors import NoSnapshotError, SnapshotDamagedError
+from mcai.files import read_small
 
 POINTER_NAME = "CURRENT"
 DATA_ENDINGS = ("arrow", "vectors", "codes")
@@ -151,6 +152,11 @@ class Pointer(Struct, frozen=True):
     """Of the manifest."""
 
 
+# Made once, before there are threads: see mcai.records.
+_decode_pointer = msgspec.json.Decoder(Pointer).decode
+_decode_generation = msgspec.json.Decoder(Generation).decode
+
+
 def encode(generation: Generation, name: str) -> tuple[bytes, bytes]:
     """Return the bytes of a manifest and of the pointer to it."""
     manifest = msgspec.json.encode(generation)
@@ -166,11 +172,13 @@ def read_pointer(folder: Path) -> Pointer:
     """
     path = folder / POINTER_NAME
     try:
-        pointer = msgspec.json.decode(path.read_bytes(), type=Pointer)
+        pointer = _decode_pointer(read_small(path))
     except (FileNotFoundError, NotADirectoryError):
         raise NoSnapshotError(f"there is no snapshot in {folder}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotDamagedError(f"{path} is damaged") from error
+    except OSError as error:
+        raise SnapshotDamagedError(f"{path}: {error.strerror}") from error
     if Path(pointer.manifest).name != pointer.manifest or "\0" in pointer.manifest:
         raise SnapshotDamagedError(f"{path} is damaged")
     return pointer
@@ -184,11 +192,11 @@ def read_manifest(folder: Path, pointer: Pointer) -> Generation:
         FileNotFoundError: it is gone: a newer one may be in force.
     """
     path = folder / pointer.manifest
-    raw = path.read_bytes()
+    raw = read_small(path)
     if zlib.crc32(raw) != pointer.crc:
         raise SnapshotDamagedError(f"{path} is damaged")
     try:
-        generation = msgspec.json.decode(raw, type=Generation)
+        generation = _decode_generation(raw)
     except msgspec.DecodeError as error:
         raise SnapshotDamagedError(f"{path} was written by another version of mcai") from error
     if generation.format != FORMAT:

@@ -16,6 +16,14 @@ FAN = 4
 """So many segments of like size become one: a row is written about log(rows, FAN) times, and few segments remain."""
 SMALL_ROWS = 1_024
 """Segments up to this size are all alike: writing them costs the same, as almost nothing."""
+GRAPH_FROM_ROWS = 25_000
+"""A segment of so many rows gets a graph; fewer are scanned in less than a millisecond."""
+BESIDE_SHARE = 0.5
+"""Share of the largest segment's rows that may lie beside it: each graph costs a search as much as the first, and a row
+is still written only about 1 / BESIDE_SHARE times more."""
+GATHERED_SHARE = 0.05
+"""What lies beside a segment that is to get a graph is taken into it, from this share on: merging takes a second where
+building the graph takes a minute."""
 HOLLOW_SHARE = 0.25
 """Share of hidden rows from which on a segment is written anew without them."""
 STEP_S = 0.1
@@ -30,6 +38,13 @@ def choose(layers: Sequence[Layer]) -> list[Layer]:
     for _, alike in sorted(tiers.items()):
         if len(alike) >= FAN:
             return alike
+    largest_first = sorted(layers, key=lambda layer: layer.rows, reverse=True)
+    beside = sum(layer.rows for layer in largest_first[1:])
+    if beside >= GRAPH_FROM_ROWS and beside >= BESIDE_SHARE * largest_first[0].rows:
+        return list(layers)
+    bare = [layer for layer in layers if layer.rows < GRAPH_FROM_ROWS]
+    if sum(layer.rows for layer in bare) >= GRAPH_FROM_ROWS:
+        return bare
     hollow = [layer for layer in layers if len(layer.hidden) >= HOLLOW_SHARE * layer.segment.rows]
     return hollow[:1]
 

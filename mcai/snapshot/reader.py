@@ -1,7 +1,7 @@
 """`open_snapshot()`: pages and nearest rows for any process, from the mapped files, with no daemon and no copy.
 
-A snapshot is pinned to the epoch that it was opened at. Where the files cannot be mapped, or are damaged, a read goes
-to the daemon over the socket instead, and is counted.
+A snapshot is pinned to the epoch that it was opened at. Where the files cannot be mapped, are damaged or not
+there yet, a read goes to the daemon over the socket instead, and is counted.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack
 
 import msgspec
-import numpy as np
 import numpy.typing as npt
 
 from mcai.errors import (
     DaemonError,
-    IndexUnavailableError,
-    InvalidRequestError,
     McaiError,
+    NoSnapshotError,
     NotFoundError,
     SnapshotDamagedError,
     SnapshotError,
@@ -30,15 +28,15 @@ from mcai.errors import (
 from mcai.filters import MAX_ID, check_limit, parse_filters, read_cursor
 from mcai.paths import find_home
 from mcai.records import Example, Hit, Page, SearchResult
+from mcai.snapshot.asking import Asking
 from mcai.snapshot.generation import Published, open_current
 from mcai.snapshot.pages import page_json
 from mcai.snapshot.view import ALL, View
 from mcai.wire import Request, decode
-from mcai.wire.calls.parameters import Filtering, filters, whole_number
+from mcai.wire.calls.parameters import Filtering, filters, numbers, optional_text, whole_number
 
 if TYPE_CHECKING:
     from mcai.client import Client
-    from mcai.embed import Embedder
     from mcai.snapshot.segment import Segment
 
 T = TypeVar("T")
@@ -48,6 +46,9 @@ log = logging.getLogger("mcai.snapshot")
 
 SCORE_DIGITS = 6
 """As the daemon's answers have them."""
+PUBLISH_WAIT_S = 2.0
+"""A snapshot is published at most so long after a change; after that a daemon that runs is asked over the socket."""
+_POLL_S = 0.02
 
 _decode_page = msgspec.json.Decoder(Page).decode
 _decode_example = msgspec.json.Decoder(Example).decode
@@ -89,12 +90,17 @@ class Snapshot:
         """Why the last of them did."""
         self._home = find_home(home)
         self._client: Client | None = None
-        self._embedder: Embedder | None = None
+        self._asking = Asking(self._home)
         self._published: Published | None = None
         self._socket_epoch = 0
         self._scanned: set[str | None] = set()
         self._is_closed = False
         self._open(0 if min_epoch is None else whole_number(min_epoch))
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether reads come from the files; else they go over the socket, and `error` says why."""
+        return self._published is not None
 
     @property
     def epoch(self) -> int:
@@ -114,8 +120,8 @@ class Snapshot:
         """
         query = filters(**chosen)
         wanted = parse_filters(**query) if query else ALL
-        after_id = read_cursor(wanted, cursor)
-        check_limit(limit)
+        after_id = read_cursor(wanted, optional_text(cursor, "cursor"))
+        check_limit(whole_number(limit, "limit"))
 
         def mapped(view: View) -> SnapshotPage:
             page = page_json(view, wanted, after_id, limit)
@@ -166,12 +172,13 @@ class Snapshot:
             IndexUnavailableError: the settings name another model than the snapshot's.
         """
         begun = time.perf_counter()
-        check_limit(limit)
+        check_limit(whole_number(limit, "limit"))
         query = filters(**chosen)
         wanted = parse_filters(**query) if query else ALL
+        asked = vector_or_text if isinstance(vector_or_text, str) else numbers(vector_or_text)
 
         def mapped(view: View) -> SearchResult:
-            vector = self._vector(vector_or_text, view.model)
+            vector = self._asking.vector(asked, view.model)
             for layer in view.layers:
                 self._load_graph(layer.segment)
             hits = _hits(view, view.nearest(vector, limit, wanted))
@@ -179,7 +186,6 @@ class Snapshot:
             return SearchResult(hits=hits, mode="semantic", epoch=view.epoch, index_epoch=view.epoch, took_ms=took_ms)
 
         def told(client: Client) -> SearchResult:
-            asked = vector_or_text if isinstance(vector_or_text, str) else [float(each) for each in vector_or_text]
             return client.search(asked, mode="semantic", limit=limit, **chosen)
 
         return self._read(mapped, told)
@@ -188,7 +194,7 @@ class Snapshot:
         """Move on to the newest generation; return its epoch.
 
         Raises:
-            NoSnapshotError: there is none any more: the home was restored, and its daemon has not published yet.
+            NoSnapshotError: there is none any more, and no daemon runs that would make one.
         """
         self._open(0)
         return self.epoch
@@ -209,13 +215,31 @@ class Snapshot:
     def _open(self, min_epoch: int) -> None:
         published: Published | None = None
         try:
-            published = open_current(self._home.snapshot_dir, self._published)
+            published = self._newest()
             epoch = published.view.epoch
-        except (SnapshotDamagedError, OSError) as error:
+        except (NoSnapshotError, SnapshotDamagedError, OSError) as error:
+            if isinstance(error, NoSnapshotError) and not self._is_served():
+                raise  # to start one is for whoever writes
             epoch = self._socket_epoch = self._over_socket(lambda client: client.status().epoch, error)
         if epoch < min_epoch:
             raise StaleSnapshot(f"the snapshot is at epoch {epoch}, {min_epoch} was asked for")
         self._published, self._is_closed = published, False
+
+    def _newest(self) -> Published:
+        """Open what is in force. Where a daemon has yet to publish - it has just begun, or after a restore - wait."""
+        deadline_s = time.monotonic() + PUBLISH_WAIT_S
+        while True:
+            try:
+                return open_current(self._home.snapshot_dir, self._published)
+            except NoSnapshotError:
+                if time.monotonic() > deadline_s or not self._is_served():
+                    raise
+            time.sleep(_POLL_S)
+
+    def _is_served(self) -> bool:
+        from mcai.client import lifecycle
+
+        return lifecycle.running(self._home) is not None
 
     def _read(self, mapped: Callable[[View], T], asked: Callable[[Client], T]) -> T:
         """Read from the files, or over the socket where that is not possible."""
@@ -254,30 +278,6 @@ class Snapshot:
             log.warning("searches scan all vectors: %s", error)
             self._scanned.add(segment.name)
 
-    def _vector(self, asked: str | Vector, model: str) -> npt.NDArray[Any]:
-        if not isinstance(asked, str):
-            try:
-                vector = np.asarray(asked, np.float64)
-            except (TypeError, ValueError):
-                vector = np.full(1, np.nan)
-            if not np.isfinite(vector).all():
-                raise InvalidRequestError("the vector has values that are no numbers")
-            return vector
-        if not asked.strip():
-            raise InvalidRequestError("the query is blank", hint="Leave it out to page through examples.")
-        if self._embedder is None:
-            from mcai import settings
-            from mcai.embed import make_embedder
-
-            self._embedder = make_embedder(settings.load(self._home))
-        if self._embedder.model != model:
-            raise IndexUnavailableError(
-                f"the snapshot's vectors were made with {model}, the settings name {self._embedder.model}",
-                hint="Compare them with those of the daemon: mcai config show",
-            )
-        vectors = self._embedder.embed([asked])
-        return np.asarray(vectors[0])
-
 
 def open_snapshot(min_epoch: int | None = None, home: str | os.PathLike[str] | None = None) -> Snapshot:
     """Open the published snapshot of a home. No daemon is needed while the files can be read.
@@ -287,7 +287,7 @@ def open_snapshot(min_epoch: int | None = None, home: str | os.PathLike[str] | N
         home: the mcai home; ``MCAI_HOME`` as it is now by default, else the user's data folder.
 
     Raises:
-        NoSnapshotError: nothing was published yet.
+        NoSnapshotError: nothing was published yet, and no daemon runs.
         StaleSnapshot: what is published is older than ``min_epoch``.
         SnapshotDamagedError: it is damaged, and no daemon answers instead.
     """

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mcai import stopping
 from mcai.errors import SnapshotDamagedError
 from mcai.snapshot.blocks import Array, BlockFile, Column, Positions, block_count, map_file
 from mcai.snapshot.exact import Codes
@@ -184,6 +185,7 @@ class Segment:
     def verify(self) -> Iterator[SnapshotDamagedError]:
         """Check every byte of its files anew; yield the damage."""
         for file in self._files:
+            stopping.check()
             yield from file.check_all()
 
 

@@ -10,7 +10,7 @@ import structlog
 
 from mcai.errors import NoSnapshotError, SnapshotDamagedError
 from mcai.failpoints import hit
-from mcai.snapshot.files import sync_folder
+from mcai.files import sync_folder
 from mcai.snapshot.generation import (
     Published,
     disk_errors,

@@ -17,6 +17,7 @@ import structlog
 from mcai.errors import SnapshotDamagedError, SnapshotError
 from mcai.failpoints import hit
 from mcai.records import GraphInfo, SnapshotInfo
+from mcai.snapshot import merging
 from mcai.snapshot.generation import disk_errors, new_name, remove
 from mcai.snapshot.layer import Layer, layer_of
 from mcai.snapshot.manifest import GraphFacts
@@ -48,8 +49,6 @@ class SnapshotStore:
         """Go on from what a shelf has in force; see `open`."""
         self.view = view
         """What is published and the tail on top."""
-        self.fallbacks = 0
-        """Reads that went to the catalog because the snapshot could not serve them: whoever falls back counts."""
         self._shelf = shelf
         self._mapped = view.layers
         self._tail: tuple[Layer, ...] = ()
@@ -206,16 +205,22 @@ class SnapshotStore:
 
     def graph_due(self) -> GraphDue | None:
         """Return the largest segment that is worth a graph and has none, None when there is none."""
-        from mcai.snapshot.graph import WORTH_FROM_ROWS
-
         bare = [layer.segment for layer in self._mapped if layer.segment.graph is None]
         segment = max(bare, key=lambda each: each.rows, default=None)
-        if segment is None or segment.facts is None or segment.rows < WORTH_FROM_ROWS:
+        if segment is None or segment.facts is None or segment.rows < merging.GRAPH_FROM_ROWS:
             return None
         name, folder = segment.facts.name, self._shelf.folder
         # A name of its own each time: a graph that is passed over may be mapped by others.
         out_path = folder / f"{new_name(self.view.epoch)}.graph"
         return GraphDue(name, folder / f"{name}.vectors", segment.rows, segment.facts.dim, out_path)
+
+    def gather(self) -> bool:
+        """Begin to merge what has no graph yet, if that is worth it; return whether a merge is under way."""
+        bare = [layer for layer in self._mapped if layer.segment.graph is None]
+        rows = sorted(layer.rows for layer in bare)
+        if self._merge is None and sum(rows[:-1]) > merging.GATHERED_SHARE * sum(rows):
+            self._merge = Merge(self._shelf.folder, new_name(self.view.epoch), bare)
+        return self._merge is not None
 
     def attach_graph(self, segment_name: str, graph: GraphFacts) -> bool:
         """Publish the graph that was built for a segment; its file lies in the folder.
@@ -272,7 +277,7 @@ class SnapshotStore:
             segments=len(facts),
             tail_rows=self.tail_rows,
             bytes=sum(each.size_bytes for each in facts),
-            fallbacks=self.fallbacks,
+            fallbacks=0,  # counted by whoever serves reads
             graph=GraphInfo(
                 state="ready" if graphs else "failed" if self._graph_error else "none",
                 rows=sum(graph.rows for graph in graphs),

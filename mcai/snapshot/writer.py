@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mcai.errors import SnapshotError
+from mcai.files import write_parts
 from mcai.snapshot.blocks import Array, block_sums
 from mcai.snapshot.exact import quantise
-from mcai.snapshot.files import write_whole
 from mcai.snapshot.frame import Totals, write_frame
 from mcai.snapshot.layer import Layer
 from mcai.snapshot.manifest import BY_DATASET, DATA_ENDINGS, FIXED, JSON, MAX_ROWS, NO_TIME, TEXTS, Buffer, SegmentFacts
@@ -63,7 +63,7 @@ def write_segment(folder: Path, name: str, layers: Sequence[Layer]) -> Steps:
         for part in block_sums(folder / f"{name}.{ending}"):
             sums.append(part.tobytes())
             yield
-    write_whole(folder / f"{name}.sums", sums)
+    write_parts(folder / f"{name}.sums", sums)
     return files.facts(zlib.crc32(b"".join(sums)))
 
 

@@ -9,7 +9,7 @@ from benchmarks.product import Daemon
 from mcai.client import Client
 from mcai.paths import find_home
 from mcai.records import SnapshotInfo
-from mcai.snapshot.graph import WORTH_FROM_ROWS
+from mcai.snapshot.merging import GRAPH_FROM_ROWS
 
 POLL_S = 0.5
 SETTLED_S = 30.0
@@ -21,7 +21,7 @@ TIMEOUT_S = 3_600.0
 
 def is_worth(rows: int) -> bool:
     """Tell whether a corpus of this size gets a graph."""
-    return rows >= WORTH_FROM_ROWS
+    return rows >= GRAPH_FROM_ROWS
 
 
 def state(daemon: Daemon) -> str:

@@ -354,7 +354,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: py
     def refuse(*args: object) -> None:
         raise PermissionError(13, "Permission denied", "x")
 
-    monkeypatch.setattr("mcai.snapshot.generation.write_whole", refuse)
+    monkeypatch.setattr("mcai.snapshot.generation.write_parts", refuse)
     with pytest.raises(SnapshotError, match=f"{tmp_path} cannot be written: Permission denied") as caught:
         store.publish()
 

@@ -1,9 +1,7 @@
-"""`open_snapshot()`: what any process reads without a daemon, and what it does where the files are of no use."""
+"""`open_snapshot()`: what any process reads without a daemon."""
 
 from __future__ import annotations
 
-import asyncio
-import math
 import os
 import subprocess
 import sys
@@ -18,26 +16,20 @@ import pyarrow as pa
 import pytest
 
 import mcai
-from mcai.client import Client
 from mcai.embed.static import WordLlamaEmbedder
 from mcai.errors import (
-    DaemonNotRunningError,
-    DimensionMismatchError,
-    IndexUnavailableError,
     InvalidCursorError,
     InvalidRequestError,
     NoSnapshotError,
     NotFoundError,
-    SnapshotDamagedError,
     SnapshotError,
     StaleSnapshot,
 )
 from mcai.filters import Filters, make_cursor
 from mcai.paths import Home
-from mcai.records import Example, Page, StoredExample
-from mcai.snapshot import Snapshot, graph, open_snapshot
+from mcai.records import Example, Page
+from mcai.snapshot import Snapshot, open_snapshot
 from mcai.snapshot.store import SnapshotStore
-from mcai.wire import Answer, Request
 from snapshot_kit import DIM, DOMAINS, SCHEMA, change, merge_all, moment, numbered, open_store, row, vector_of
 
 ROWS = [
@@ -162,19 +154,6 @@ def test_search_by_vector(snapshot: Snapshot) -> None:
     assert snapshot.search([0.0] * DIM).hits == []
 
 
-def test_search_refuses_what_is_no_query(snapshot: Snapshot) -> None:
-    """Blank texts, vectors of another length and values that are no numbers are errors, not odd hits."""
-    with pytest.raises(DimensionMismatchError, match="the vector has 3 numbers, the snapshot's have 8"):
-        snapshot.search([1.0, 2.0, 3.0])
-    for asked in ([math.nan] * DIM, [math.inf] * DIM, ["a"] * DIM, None):
-        with pytest.raises(InvalidRequestError, match="no numbers"):
-            snapshot.search(asked)  # type: ignore[arg-type]
-    with pytest.raises(InvalidRequestError, match="blank"):
-        snapshot.search(" ")
-    with pytest.raises(IndexUnavailableError, match="made with test/8, the settings name wordllama"):
-        snapshot.search("words")
-
-
 def test_search_by_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A text is embedded in this process, by the model of the home's settings."""
     embedder = WordLlamaEmbedder()
@@ -186,8 +165,8 @@ def test_search_by_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
     with open_snapshot(home=tmp_path) as snapshot:
         assert snapshot.search("baking bread").hits[0].id == 3
-        assert snapshot._embedder is not None and snapshot._embedder.model == embedder.model
-        monkeypatch.setattr(snapshot._embedder, "embed", lambda texts: np.zeros((1, embedder.dim), np.float32))
+        assert snapshot._asking._embedder is not None and snapshot._asking._embedder.model == embedder.model
+        monkeypatch.setattr(snapshot._asking._embedder, "embed", lambda texts: np.zeros((1, embedder.dim), np.float32))
         assert snapshot.search("means nothing").hits == []
 
 
@@ -309,129 +288,3 @@ def test_reading_loads_no_engine(home: Home, store: SnapshotStore) -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert run.stdout.strip() == "[]"
-
-
-class FakeClient:
-    """Answers as the daemon of a home with one row would, at epoch 9."""
-
-    example = Example(4, "physics", "from the daemon", None, None, None, None, None, {})
-
-    def __init__(self, archived: bool = False) -> None:
-        self.archived = archived
-        self.sent: list[Request] = []
-
-    def send(self, request: Request) -> Answer:
-        self.sent.append(request)
-        return Answer(200, {}, msgspec.json.encode(Page([self.example], None, 9)))
-
-    def get(self, example_id: int) -> StoredExample:
-        return StoredExample(**msgspec.structs.asdict(self.example), archived=self.archived, epoch=9)
-
-    def close(self) -> None:
-        pass
-
-
-def damage(home: Home, ending: str) -> Path:
-    """Flip every byte of the middle of one file."""
-    (path,) = home.snapshot_dir.glob(f"*.{ending}")
-    raw = bytearray(path.read_bytes())
-    for at in range(len(raw) // 4, len(raw) // 4 * 3):
-        raw[at] ^= 0xFF
-    path.write_bytes(raw)
-    return path
-
-
-def test_damaged_rows_come_over_the_socket(home: Home, store: SnapshotStore, caplog: pytest.LogCaptureFixture) -> None:
-    """What cannot be read from the files is asked of the daemon, at no older epoch, and counted; the log says why."""
-    path = damage(home, "arrow")
-    snapshot = open_snapshot(home=home.dir)
-    client = FakeClient()
-    snapshot._client = client  # type: ignore[assignment]
-
-    page = snapshot.page(limit=1_000, domain="physics")
-
-    assert page.examples == [client.example] and page.epoch == 9
-    assert msgspec.json.decode(page.raw(), type=Page).examples == page.examples
-    (request,) = client.sent
-    assert request.query == {"domain": ["physics"], "limit": 1_000, "cursor": None, "min_epoch": 1}
-    assert snapshot.get(200) == client.example
-    assert snapshot.fallbacks == 2
-    assert snapshot.error is not None and str(path) in snapshot.error
-    snapshot._client = FakeClient(archived=True)  # type: ignore[assignment]
-    with pytest.raises(NotFoundError):
-        snapshot.get(200)
-
-
-@pytest.mark.parametrize("trouble", ["no memory", "no such device", "permission"])
-def test_where_mapping_fails_reads_go_over_the_socket(
-    home: Home, store: SnapshotStore, monkeypatch: pytest.MonkeyPatch, trouble: str
-) -> None:
-    """A file system or a limit that allows no maps costs speed, not the data."""
-    client = FakeClient()
-    monkeypatch.setattr(Client, "send", lambda self, request: client.send(request))
-    monkeypatch.setattr(Client, "status", lambda self: type("Status", (), {"epoch": 9})())
-    error = {"no memory": OSError(12, "x"), "no such device": OSError(19, "x"), "permission": PermissionError(13, "x")}
-
-    def refuse(*args: object, **options: object) -> None:
-        raise error[trouble]
-
-    monkeypatch.setattr("mmap.mmap", refuse)
-    snapshot = open_snapshot(9, home.dir)
-
-    assert snapshot.epoch == 9 and snapshot.page().examples == [client.example]
-    assert snapshot.fallbacks == 2 and "cannot be mapped" in (snapshot.error or "")
-    with pytest.raises(StaleSnapshot):
-        open_snapshot(10, home.dir)
-
-    monkeypatch.undo()
-    assert snapshot.refresh() == 1 and len(all_ids(snapshot)) == len(ROWS)
-
-
-def test_damage_is_told_where_no_daemon_answers(
-    home: Home, store: SnapshotStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without a daemon the error names the damaged file, not the missing daemon."""
-    monkeypatch.setenv("MCAI_NO_START", "1")
-    path = damage(home, "json")
-    with pytest.raises(SnapshotDamagedError, match=path.name) as caught:
-        open_snapshot(home=home.dir)
-    assert isinstance(caught.value.__cause__, DaemonNotRunningError)
-
-
-def test_a_graph_is_used_and_a_damaged_one_is_passed_over_once(
-    home: Home, store: SnapshotStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A search goes through the graph that was published; a damaged one costs speed, one warning, and no hit."""
-    monkeypatch.setattr(graph, "WORTH_FROM_ROWS", 100)
-    monkeypatch.setattr(graph.Graph, "pays", lambda self, limit: True)
-    scanned = open_snapshot(home=home.dir).search(vector_of("x"), limit=5)
-    due = store.graph_due()
-    assert due is not None
-    told = asyncio.run(graph.build(due.vectors_path, due.rows, due.dim, due.out_path))
-    assert store.attach_graph(due.segment_name, told)
-
-    with open_snapshot(home=home.dir) as snapshot:
-        assert snapshot.search(vector_of("x"), limit=5).hits == scanned.hits
-        assert snapshot._published is not None and snapshot._published.view.layers[0].segment.graph is not None
-    with due.out_path.open("r+b") as file:
-        file.seek(1_000)
-        file.write(b"\xff" * 50)
-    with open_snapshot(home=home.dir) as snapshot:
-        for _ in range(2):
-            assert snapshot.search(vector_of("x"), limit=5).hits == scanned.hits
-        assert snapshot.fallbacks == 0
-    assert [record.message for record in caplog.records] == [f"searches scan all vectors: {due.out_path} is damaged"]
-
-
-def test_a_page_of_many_segments_is_put_together_in_order(home: Home, store: SnapshotStore) -> None:
-    """Edited rows lie in later segments and show in their old places."""
-    change(store, [row(number, content="edited") for number in range(1, 250, 3)])
-    store.publish()
-    change(store, [row(number, content="again") for number in range(2, 250, 6)])
-    store.publish()
-
-    page = open_snapshot(home=home.dir).page(limit=1_000)
-
-    assert [example.id for example in page.examples] == [each["id"] for each in ROWS]
-    assert [example.content for example in page.examples[:3]] == ["edited", "again", "question 3"]
-    assert np.unique([example.id for example in page.examples]).size == len(ROWS)

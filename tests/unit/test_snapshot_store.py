@@ -13,7 +13,7 @@ import pytest
 
 from mcai.snapshot import graph, merging
 from mcai.snapshot.generation import open_current
-from mcai.snapshot.merging import FAN, SMALL_ROWS, choose
+from mcai.snapshot.merging import FAN, GRAPH_FROM_ROWS, SMALL_ROWS, choose
 from mcai.snapshot.store import SnapshotStore
 from snapshot_kit import (
     change,
@@ -181,10 +181,16 @@ def test_merging_keeps_every_vector(store: SnapshotStore) -> None:
         ([SMALL_ROWS * FAN**3] + [1] * (FAN - 1), []),
         ([SMALL_ROWS * FAN**3, 1, 1, SMALL_ROWS, 7], [1, 1, SMALL_ROWS, 7]),
         ([SMALL_ROWS + 1] * FAN + [1] * FAN, [1] * FAN),
+        (
+            [GRAPH_FROM_ROWS * 3, GRAPH_FROM_ROWS, GRAPH_FROM_ROWS // 2],
+            [GRAPH_FROM_ROWS * 3, GRAPH_FROM_ROWS, GRAPH_FROM_ROWS // 2],
+        ),
+        ([GRAPH_FROM_ROWS * 4, GRAPH_FROM_ROWS], []),
+        ([GRAPH_FROM_ROWS * 4, GRAPH_FROM_ROWS - 1, 2], [GRAPH_FROM_ROWS - 1, 2]),
     ],
 )
 def test_segments_of_like_size_are_merged(rows: list[int], expected: list[int]) -> None:
-    """Small ones first, and a big one only with others that are as big."""
+    """Small ones first, a big one only with others that are as big; what is left to scan, or to visit, stays little."""
 
     class Sized:
         def __init__(self, rows: int) -> None:
@@ -249,12 +255,11 @@ def test_info_tells_how_it_is(store: SnapshotStore, tmp_path: Path) -> None:
     change(store, numbered(4))
     store.publish()
     change(store, numbered(2, first=10), gone=[1])
-    store.fallbacks += 3
 
     info = store.info()
 
     assert (info.epoch, info.view_epoch, info.rows, info.segments, info.tail_rows) == (1, 2, 5, 1, 2)
-    assert info.fallbacks == 3 and info.error is None and info.graph.state == "none"
+    assert info.error is None and info.graph.state == "none"
     sizes_bytes = [
         path.stat().st_size for path in tmp_path.iterdir() if path.suffix in (".arrow", ".vectors", ".codes")
     ]
@@ -271,11 +276,26 @@ def test_an_epoch_without_rows_is_published_too(store: SnapshotStore, tmp_path: 
     assert open_current(tmp_path).view.epoch == epoch and sizes(store) == [2]
 
 
+def test_what_has_no_graph_is_gathered_for_one(store: SnapshotStore) -> None:
+    """Few segments of any size become one before it gets a graph; hardly anything beside it is left where it is."""
+    for first, rows in ((0, 300), (300, 20), (320, 5)):
+        change(store, numbered(rows, first + 1))
+        store.publish()
+    assert sizes(store) == [5, 20, 300] and not store.merge()
+    assert store.gather() and store.gather()
+    while store.merge():
+        pass
+    assert sizes(store) == [325] and not store.gather()
+    change(store, numbered(5, 326))
+    store.publish()
+    assert sizes(store) == [5, 325] and not store.gather()
+
+
 def test_a_graph_is_attached_used_and_found_again(
     store: SnapshotStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A graph that is ready is part of the generation: it is there at the next start, and finds what a scan finds."""
-    monkeypatch.setattr(graph, "WORTH_FROM_ROWS", 100)
+    monkeypatch.setattr(merging, "GRAPH_FROM_ROWS", 100)
     monkeypatch.setattr(graph.Graph, "pays", lambda self, limit: True)
     change(store, numbered(400))
     store.publish()
