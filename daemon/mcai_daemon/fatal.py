@@ -7,6 +7,7 @@ waits until the home is free and starts a daemon as any command would.
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -14,12 +15,13 @@ from pathlib import Path
 
 import msgspec
 import structlog
-from msgspec import Struct
 
+from mcai import engine_failures
 from mcai.client import lifecycle
+from mcai.engine_failures import Failure
 from mcai.errors import CatalogDamagedError, DaemonStartError, FatalStoreError, McaiError
+from mcai.files import open_to_append, write_whole
 from mcai.paths import Home
-from mcai.store.backup import write_whole
 
 log = structlog.get_logger("fatal")
 
@@ -29,22 +31,12 @@ HELPER_WAITS_S = 60.0
 _ASKED_AGAIN_S = 0.05
 
 
-class Failure(Struct, frozen=True):
-    """One fatal error."""
-
-    at_s: float
-    """Seconds since 1970."""
-    reason: str
-
-
 def recent(home: Home) -> list[Failure]:
-    """Return the fatal errors of the last five minutes."""
+    """Return the fatal errors of the last five minutes; a note that cannot be read keeps nobody from starting."""
     try:
-        failures = msgspec.json.decode(home.failures_path.read_bytes(), type=list[Failure])
+        return engine_failures.read(home, WITHIN_S)
     except (OSError, msgspec.DecodeError):
         return []
-    now_s = time.time()
-    return [each for each in failures if 0 <= now_s - each.at_s < WITHIN_S]
 
 
 def check(home: Home) -> None:
@@ -68,7 +60,7 @@ def end(home: Home, error: FatalStoreError) -> None:
     with contextlib.suppress(OSError):  # a full disk must not keep the process from ending
         if isinstance(error, CatalogDamagedError):
             write_whole(home.suspect_path, reason.encode())
-        write_whole(home.failures_path, msgspec.json.encode(failures))
+        engine_failures.write(home, failures)
     if len(failures) >= ENOUGH:
         log.error("the engine failed too often: staying down", failures=len(failures), reason=reason)
         return
@@ -77,7 +69,7 @@ def end(home: Home, error: FatalStoreError) -> None:
 
 
 def _leave_helper(home: Home) -> None:
-    with home.log_path.open("ab") as output:
+    with os.fdopen(open_to_append(home.log_path), "ab") as output:
         helper = subprocess.Popen(
             [sys.executable, "-P", "-m", "mcai_daemon.fatal", str(home.dir)],
             cwd="/",

@@ -18,10 +18,9 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from mcai import __version__, failpoints, times
+from mcai import __version__, failpoints, stopping, times
 from mcai.errors import BackupDamagedError, ConflictError, NotFoundError, SchemaVersionError, StoreError
-from mcai.files import sync_folder as sync_folder
-from mcai.files import write_whole as write_whole
+from mcai.files import open_regular, read_small, sync_folder, write_whole
 from mcai.store.base import Catalog, CopyFacts
 from mcai.store.duck.connection import SCHEMA_VERSION
 from mcai.store.journal.segments import write_errors
@@ -33,6 +32,8 @@ MANIFEST = "manifest.json"
 CATALOG = "catalog.duckdb"
 JOURNAL = "journal"
 BASE_PREFIX = "base-"
+REWRITING = ".rewriting"
+"""A folder among the backups: there they are written anew, and lie until the new ones are in place."""
 _CHUNK_BYTES = 1 << 20
 _SQLITE = ".db"
 _SYNC_BYTES = 4 << 20
@@ -61,6 +62,9 @@ class Manifest(Struct, frozen=True):
     chain: str
     schema_version: int
     files: list[BackupFile]
+
+
+_decode_manifest = msgspec.json.Decoder(Manifest).decode  # made once, before there are threads: see mcai.records
 
 
 def make(catalog: Catalog, target: Path, others: Iterable[Path] = ()) -> Manifest:
@@ -147,9 +151,10 @@ def copy_tree(source: Path, target: Path) -> None:
 
 def copy_file(source: Path, target: Path) -> None:
     """Copy a file that may be growing; the copy is on the disk when this returns."""
-    with source.open("rb") as original, target.open("wb") as copy:
+    with open_regular(source) as original, target.open("wb") as copy:
         unsynced_bytes = 0
         while chunk := original.read(_CHUNK_BYTES):
+            stopping.check()
             copy.write(chunk)
             unsynced_bytes += len(chunk)
             if unsynced_bytes >= _SYNC_BYTES:
@@ -175,8 +180,9 @@ def _copy_sqlite(source: Path, target: Path) -> None:
 def _digest(path: Path) -> tuple[int, str]:
     """Return size and hash of a file, and make sure that it is on the disk."""
     digest, size_bytes = sha256(), 0
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while chunk := file.read(_CHUNK_BYTES):
+            stopping.check()
             digest.update(chunk)
             size_bytes += len(chunk)
         os.fsync(file.fileno())
@@ -194,21 +200,42 @@ def read_manifest(folder: Path) -> Manifest:
     if not folder.is_dir():
         raise NotFoundError(f"{folder} is no folder", hint="Name the folder that mcai backup wrote.")
     try:
-        raw = (folder / MANIFEST).read_bytes()
+        raw = read_small(folder / MANIFEST)
     except OSError as error:
-        raise BackupDamagedError(f"{folder} is no finished backup: {MANIFEST} {error.strerror}") from error
+        raise BackupDamagedError(f"{folder} is no finished backup: {MANIFEST}: {error.strerror}") from error
     try:
         format_of = msgspec.json.decode(raw).get("mcai_backup")
         if isinstance(format_of, int) and format_of > FORMAT:
             raise SchemaVersionError(f"{folder} was written by a newer mcai (backup format {format_of})")
-        manifest = msgspec.json.decode(raw, type=Manifest)
+        manifest = _decode_manifest(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, RecursionError) as error:
         raise BackupDamagedError(f"{folder / MANIFEST} is damaged") from error
+    if (odd := _what_is_odd(manifest)) is not None:
+        raise BackupDamagedError(f"{folder / MANIFEST} is damaged: {odd}")
     if manifest.schema_version > SCHEMA_VERSION:
         raise SchemaVersionError(
             f"{folder} has schema {manifest.schema_version}, this mcai knows up to {SCHEMA_VERSION}"
         )
     return manifest
+
+
+def _what_is_odd(manifest: Manifest) -> str | None:
+    """Say what in a manifest no mcai has written; None when all may be true."""
+    if manifest.mcai_backup != FORMAT:
+        return f"there is no backup format {manifest.mcai_backup}"
+    if min(manifest.epoch, manifest.rows, manifest.schema_version, *(each.bytes for each in manifest.files)) < 0:
+        return "a number is below 0"
+    try:
+        bytes.fromhex(manifest.chain)
+    except ValueError:
+        return f"the chain {manifest.chain[:80]!r} is no hash"
+    outside = [each.path for each in manifest.files if not _is_below(each.path)]
+    return f"it names a file outside: {outside[0][:80]!r}" if outside else None
+
+
+def _is_below(path: str) -> bool:
+    """Tell whether a path, as a manifest has it, can be one below the manifest's folder."""
+    return "\0" not in path and not path.startswith("/") and ".." not in path.split("/")
 
 
 def facts_of(manifest: Manifest) -> CopyFacts:
@@ -229,7 +256,7 @@ def check(folder: Path) -> Manifest:
         raise BackupDamagedError(f"{folder / MANIFEST} names no {CATALOG}")
     for each in manifest.files:
         path = folder / each.path
-        if ".." in path.parts or not path.resolve().is_relative_to(folder.resolve()):
+        if not path.resolve().is_relative_to(folder.resolve()):
             raise BackupDamagedError(f"{folder / MANIFEST} names a file outside: {each.path[:80]}")
         try:
             same = _digest(path) == (each.bytes, each.sha256)
@@ -264,7 +291,7 @@ def found_in(folder: Path, prefix: str = "") -> list[tuple[Path, Manifest]]:
     Epochs are no order: those of another timeline may be higher.
     """
     found: list[tuple[Path, Manifest]] = []
-    for path in sorted(folder.glob(f"{prefix}*")):
+    for path in sorted(set(folder.glob(f"{prefix}*")) - {folder / REWRITING}):
         with contextlib.suppress(NotFoundError, BackupDamagedError, SchemaVersionError):
             found.append((path, read_manifest(path)))
     return sorted(found, key=lambda each: (each[1].made_at, each[1].epoch), reverse=True)

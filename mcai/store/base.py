@@ -160,7 +160,6 @@ class Catalog(Protocol):
 
         Raises:
             NotFoundError: no such domain or epoch.
-            HistoryPrunedError: the history of one of them is not kept.
         """
 
     def rollback(self, epoch: int, domain: str | None, *, dry_run: bool = False) -> RollbackResult:
@@ -168,7 +167,6 @@ class Catalog(Protocol):
 
         Raises:
             NotFoundError: no such domain or epoch.
-            HistoryPrunedError: its history is not kept.
             ConflictError: a domain alone cannot go back.
         """
 
@@ -182,7 +180,8 @@ class Catalog(Protocol):
         """Drop every version of these examples for good; return the epoch and how many examples there were."""
 
     def ids_matching(self, filters: Filters) -> list[int]:
-        """Return the ids of all examples, archived ones too, of which any version matches."""
+        """Return the ids of all examples, archived ones too, that match: a source is that of any version, deleted and
+        edited ones too; what else is asked for must be so of a live or archived one."""
 
     def copy_to(self, path: Path) -> CopyFacts:
         """Write the whole catalog, as it is at one epoch, into a new file, while others read and write."""

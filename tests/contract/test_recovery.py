@@ -1,84 +1,29 @@
-"""Opening a home after damage: everything acknowledged is there again, or the home is refused and left as it was."""
+"""Opening a home whose catalog is damaged: all that was acknowledged is there, or it is refused and left as it was."""
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from catalog_contract import edit, numbered, row
-from mcai.errors import DamagedError
-from mcai.filters import Filters
+from catalog_contract import numbered
+from mcai.errors import CatalogDamagedError, DamagedError
 from mcai.paths import Home
 from mcai.store import backup, journal
-from mcai.store.base import Key, RotationPolicy
-from mcai.store.duck import DuckCatalog, forgetting, recovery
+from mcai.store.base import Key
+from mcai.store.duck import DuckCatalog, forgetting, recovery, verify
 from mcai.store.duck.redaction import Redactor
-from mcai.upkeep import bases
-
-LARGE = 1_000_000
+from recovery_kit import LARGE, live_through, lose_catalog, mark_suspect, opened, overwrite_catalog, state
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     (tmp_path / "home").mkdir()
     return Home(tmp_path / "home")
-
-
-@contextmanager
-def opened(home: Home, **options: Any) -> Iterator[recovery.Opened]:
-    found = recovery.open_catalog(home, [], **options)
-    try:
-        yield found
-    finally:
-        found.catalog.close()
-
-
-def state(catalog: DuckCatalog) -> bytes:
-    """Return everything that a repair must bring back."""
-    pages = [
-        catalog.page(Filters(), after_id=0, limit=LARGE, epoch=catalog.epoch, archived=archived)
-        for archived in (False, True)
-    ]
-    log = catalog.log(None, before=LARGE, limit=LARGE)
-    return msgspec.json.encode([pages, log, catalog.epoch, catalog.engine.chain.hex(), catalog.engine.last_id])
-
-
-def live_through(catalog: DuckCatalog) -> None:
-    """Make epochs of every kind."""
-    catalog.add(numbered(10), containers={"physics": [{"title": "About"}]}, key=Key("k", b"h" * 16))
-    catalog.add(
-        [row("z", domain="b", created_at="2025-01-01"), row("y", domain="b", metadata={"deep": [1, {"a": None}]})]
-    )
-    edit(catalog, 3, row("edited", domain="c"))
-    catalog.delete([5])
-    catalog.rotate(RotationPolicy(max_rows=4))
-    catalog.rollback(2, "c")
-    catalog.restore_archived([1], Filters())
-    catalog.forget([2])
-    catalog.drop_dataset("b")
-    catalog.rollback(2, None)
-
-
-def _repairable(home: Home, found: recovery.Opened) -> bool:
-    return bases.look(home, found.catalog.timeline, found.catalog.epoch).repairable
-
-
-def lose_catalog(home: Home) -> None:
-    home.catalog_path.unlink()
-
-
-def overwrite_catalog(home: Home) -> None:
-    home.catalog_path.write_bytes(b"not a database" * 1_000)
-
-
-def mark_suspect(home: Home) -> None:
-    home.suspect_path.write_text("a block is damaged")
 
 
 @pytest.mark.parametrize("damage", [lose_catalog, overwrite_catalog, mark_suspect])
@@ -161,163 +106,6 @@ def test_loss_is_accepted_only_when_asked_for(home: Home) -> None:
         assert any(Path(kept).read_bytes().startswith(b"not a database") for kept in again.recovery.kept)
 
 
-def test_epochs_that_the_journal_lost_are_written_again(home: Home) -> None:
-    """A power cut takes the journal's last lines: the catalog, which has them, gives them back, for the next repair."""
-    with opened(home) as before:
-        live_through(before.catalog)
-        wanted = state(before.catalog)
-    (segment,) = home.journal_dir.iterdir()
-    lines = segment.read_bytes().splitlines(keepends=True)
-    segment.write_bytes(b"".join(lines[:4]))
-
-    with opened(home) as again:
-        assert state(again.catalog) == wanted and again.recovery is None
-    lose_catalog(home)
-    with opened(home) as third:
-        assert state(third.catalog) == wanted
-
-
-def test_journal_that_is_gone_begins_anew_and_wants_a_base(home: Home) -> None:
-    """The catalog serves on; a base copy is asked for, because the new journal cannot repair what came before it."""
-    with opened(home) as before:
-        before.catalog.add(numbered(5))
-        assert _repairable(home, before)
-    shutil.rmtree(home.journal_dir)
-
-    with opened(home) as again:
-        assert not _repairable(home, again) and again.catalog.count() == 5
-
-
-def test_journal_of_another_history_is_put_aside(home: Home, tmp_path: Path) -> None:
-    """A catalog that was put here by hand is not mixed with the journal of the one that was here before."""
-    other = Home(tmp_path / "other")
-    other.dir.mkdir()
-    with opened(other) as theirs:
-        theirs.catalog.add(numbered(3, first=100))
-    with opened(home) as ours:
-        ours.catalog.add(numbered(5))
-        ours.catalog.add(numbered(5, first=6))
-    shutil.copyfile(other.catalog_path, home.catalog_path)
-
-    with opened(home) as again:
-        assert again.catalog.count() == 3
-        assert again.recovery is not None and "another history" in again.recovery.cause
-        assert any(Path(kept).name.startswith("journal-") for kept in again.recovery.kept)
-
-
-def test_damaged_line_of_the_journal_is_reported(home: Home) -> None:
-    """A journal that could not repair the catalog any more is put aside while the catalog is whole, and said so."""
-    with opened(home) as before:
-        live_through(before.catalog)
-        wanted = state(before.catalog)
-    (segment,) = home.journal_dir.iterdir()
-    raw = segment.read_bytes()
-    last_line = raw.rstrip(b"\n").rfind(b"\n")
-    segment.write_bytes(raw[: last_line + 40] + bytes([raw[last_line + 40] ^ 4]) + raw[last_line + 41 :])
-
-    with opened(home) as again:
-        assert state(again.catalog) == wanted
-        assert again.recovery is not None and "journal was damaged" in again.recovery.cause
-        assert not _repairable(home, again)
-
-
-def take_back(home: Home, to_epoch: int) -> None:
-    """Make the catalog what it was some epochs ago, as when its write-ahead log is gone."""
-    (base,) = home.backups_dir.iterdir()
-    assert backup.read_manifest(base).epoch == to_epoch
-    shutil.copyfile(base / backup.CATALOG, home.catalog_path)
-
-
-def spoil_line(segment: Path, number: int) -> None:
-    lines = segment.read_bytes().splitlines(keepends=True)
-    lines[number] = b"\xff" * (len(lines[number]) - 1) + b"\n"
-    segment.write_bytes(b"".join(lines))
-
-
-def behind_a_gap(home: Home) -> str:
-    """A home whose catalog is at epoch 1, with a journal of 5 epochs of which 3 is damaged; return its timeline."""
-    with opened(home) as before:
-        before.catalog.add(numbered(5))
-        backup.make(before.catalog, home.backups_dir / f"{backup.BASE_PREFIX}1")
-        for first in (6, 7, 8, 9):
-            before.catalog.add(numbered(1, first=first))
-        timeline = before.catalog.timeline
-    take_back(home, 1)
-    (segment,) = home.journal_dir.iterdir()
-    spoil_line(segment, 3)
-    return timeline
-
-
-def test_acknowledged_epochs_are_not_lost_without_consent(home: Home) -> None:
-    """A journal that goes on behind its damage tells of epochs that nothing can bring back: the home is refused, every
-    time, and the journal stays where it is."""
-    behind_a_gap(home)
-    (segment,) = home.journal_dir.iterdir()
-    held = segment.read_bytes()
-
-    for _ in range(2):
-        with pytest.raises(DamagedError, match="ends with epoch 2, those up to 5 cannot") as refusal:
-            recovery.open_catalog(home, [])
-        assert "mcai restore" in refusal.value.hint and "doctor --fix" in refusal.value.hint
-
-    assert segment.read_bytes() == held and not home.damaged_dir.exists()
-
-
-def test_epochs_that_only_a_header_tells_of_are_missed_too(home: Home) -> None:
-    """The newest segment may have nothing readable but its first line."""
-    with opened(home) as before:
-        before.catalog.add(numbered(5))
-        backup.make(before.catalog, home.backups_dir / f"{backup.BASE_PREFIX}1")
-        before.catalog.add(numbered(1, first=6))
-        before.catalog.add(numbered(1, first=7))
-        assert before.catalog.engine.journal is not None
-        before.catalog.engine.journal.roll()
-        before.catalog.add(numbered(1, first=8))
-    take_back(home, 1)
-    older, newest = sorted(home.journal_dir.iterdir())
-    spoil_line(older, 3)
-    spoil_line(newest, 1)
-
-    with pytest.raises(DamagedError, match="ends with epoch 2, those up to 3 cannot"):
-        recovery.open_catalog(home, [])
-
-
-def test_accepted_loss_gives_out_no_id_twice(home: Home) -> None:
-    """What was made from the lost epochs is told apart by the timeline, and the ids of their rows stay theirs."""
-    timeline = behind_a_gap(home)
-
-    with opened(home, accept_loss=True) as again:
-        assert again.recovery is not None
-        assert (again.recovery.recovered_epochs, again.recovery.lost_epochs) == (1, 3)
-        assert again.catalog.epoch == 2 and again.catalog.timeline != timeline
-        assert again.catalog.add(numbered(1, first=50)).results[0].id == 10
-    with opened(home) as third:
-        assert third.recovery is None and third.catalog.add(numbered(1, first=51)).results[0].id == 11
-
-
-def test_journal_that_follows_from_another_epoch_is_not_made_again(home: Home, tmp_path: Path) -> None:
-    """Where the entry of the newest epoch is damaged, the next one must still follow from the catalog's."""
-    other = Home(tmp_path / "other")
-    shutil.copytree(home.dir, other.dir)
-    with opened(home) as ours:
-        ours.catalog.add(numbered(5))
-        timeline = ours.catalog.timeline
-    with opened(other) as theirs:
-        theirs.catalog.engine.set_meta("timeline", timeline)
-    shutil.rmtree(other.journal_dir)
-    with opened(other) as theirs:
-        theirs.catalog.add(numbered(3, first=100))
-        theirs.catalog.add(numbered(3, first=200))
-    shutil.rmtree(home.journal_dir)
-    shutil.copytree(other.journal_dir, home.journal_dir)
-    (segment,) = home.journal_dir.iterdir()
-    spoil_line(segment, 1)
-
-    with opened(home) as again:
-        assert again.catalog.epoch == 1 and again.catalog.count() == 5
-        assert again.recovery is not None and "another history" in again.recovery.cause
-
-
 def test_what_was_forgotten_is_known_after_a_repair(home: Home) -> None:
     """From a base copy and a journal that were cleaned: those who follow hear of it, a rollback counts it, and it is
     to be made sure that it is gone everywhere."""
@@ -342,3 +130,81 @@ def test_what_was_forgotten_is_known_after_a_repair(home: Home) -> None:
 def _stubs(catalog: DuckCatalog) -> list[tuple[int, ...]]:
     with catalog.engine.reading() as cursor:
         return cursor.execute("FROM forgotten ORDER BY ALL").fetchall()
+
+
+@pytest.mark.parametrize("part", [0.25, 0.5, 0.75, 0.99])
+def test_a_catalog_cut_short_is_made_anew(home: Home, part: float) -> None:
+    """Wherever it is noticed, at the opening or by the first reader: the next start has everything, and says so."""
+    with opened(home) as before:
+        live_through(before.catalog)
+        before.catalog.add(numbered(6_000, first=100))
+        wanted = state(before.catalog)
+    os.truncate(home.catalog_path, int(home.catalog_path.stat().st_size * part))
+
+    try:
+        with opened(home) as found:
+            verify.read_everything(found.catalog)
+            assert found.recovery is not None
+    except CatalogDamagedError as error:
+        home.suspect_path.write_text(error.message)
+    with opened(home) as again:
+        assert state(again.catalog) == wanted
+    assert [path.name for path in home.damaged_dir.glob("catalog.duckdb-*")] and not home.suspect_path.exists()
+
+
+def test_damage_that_the_journal_meets_is_mended_in_the_same_start(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What opening did not need may be needed by what follows it: the catalog is put aside then too."""
+    with opened(home) as before:
+        live_through(before.catalog)
+        wanted = state(before.catalog)
+    follow = recovery._follow
+
+    def meets_damage(*arguments: Any) -> Any:
+        monkeypatch.setattr(recovery, "_follow", follow)
+        raise CatalogDamagedError("the catalog is damaged: a block")
+
+    monkeypatch.setattr(recovery, "_follow", meets_damage)
+    with opened(home) as again:
+        assert state(again.catalog) == wanted
+        assert again.recovery is not None and "a block" in again.recovery.cause and again.recovery.kept
+    assert not home.suspect_path.exists()
+
+
+def dangling(path: Path) -> None:
+    path.symlink_to(path.parent / "nowhere")
+
+
+@pytest.mark.parametrize("place", [dangling, Path.touch])
+def test_a_journal_that_is_no_folder_is_refused(home: Home, place: Callable[[Path], None]) -> None:
+    """It is not taken for an empty one: nothing is changed, and the reason and the way out are named."""
+    with opened(home) as before:
+        before.catalog.add(numbered(5))
+    shutil.rmtree(home.journal_dir)
+    place(home.journal_dir)
+    held = home.catalog_path.read_bytes()
+
+    with pytest.raises(DamagedError, match=r"journal is .*, where a folder must be") as refusal:
+        recovery.open_catalog(home, [])
+
+    assert "mcai doctor --fix" in refusal.value.hint
+    assert home.catalog_path.read_bytes() == held and os.path.lexists(home.journal_dir)
+
+
+@pytest.mark.parametrize("place", [dangling, Path.mkdir])
+def test_a_catalog_that_is_no_file_is_put_aside(home: Home, place: Callable[[Path], None]) -> None:
+    """Where the journal has everything, the catalog is made anew; without it, whatever lies there is left alone."""
+    with opened(home) as before:
+        live_through(before.catalog)
+        wanted = state(before.catalog)
+    home.catalog_path.unlink()
+    place(home.catalog_path)
+    with opened(home) as again:
+        assert state(again.catalog) == wanted
+        assert again.recovery is not None and len(again.recovery.kept) == 1
+
+    home.catalog_path.unlink()
+    shutil.rmtree(home.journal_dir)
+    place(home.catalog_path)
+    with pytest.raises(DamagedError, match="where a file must be"):
+        recovery.open_catalog(home, [])
+    assert os.path.lexists(home.catalog_path)

@@ -23,18 +23,26 @@ from crash import checking
 from crash.daemon import Daemon
 from crash.layers import Case, Found
 from crash.specimen import Specimen
-from mcai.client import Client
+from helpers import wait_until
+from mcai.client import Client, lifecycle
+from mcai.engine_failures import EXIT_FATAL
 from mcai.errors import McaiError
 from mcai.paths import Home
 
 TESTS_DIR = Path(__file__).resolve().parent.parent
 ENDS_BYTES = 4_096
 """Half of the flips go into so much at the beginning or the end of a file, where its structure lies."""
+ENDS_WITHIN_S = 10.0
+"""A daemon that refuses to answer may be about to end: its engine gave up."""
 LAYERS_LOG = "layers.log"
 CUTS = 0.15
 """So large a part of the cases cuts a file off."""
 WEIGHTS = {"journal": 6, "snapshot": 6, "backup": 3, "archive": 3, "wal": 3, "catalog": 2, "lance": 2}
 """How many cases a kind gets, by its first word; what is opened in milliseconds gets more."""
+
+CUT_SHORT = (0.25, 0.5, 0.75, 0.99)
+"""What is left of each file that is cut at fixed places, as a part of it."""
+CUT_KINDS = ("catalog", "wal", "journal", "snapshot")
 
 _OFFLINE = {**os.environ, "MCAI_NO_START": "1"}
 """A snapshot that cannot be read is asked of the daemon otherwise."""
@@ -88,6 +96,16 @@ def _case(specimen: Specimen, number: int, kind: str, path: Path, chance: random
     action = "cut" if chance.random() < CUTS else "flip"
     name = str(path.relative_to(specimen.home.dir))
     return Case(number, kind, name, action, offset, chance.randrange(8))  # type: ignore[arg-type]
+
+
+def cuts(specimen: Specimen) -> list[Case]:
+    """Return a cut of each file of the catalog, the journal and the snapshot, at each of `CUT_SHORT`."""
+    found: list[Case] = []
+    for kind, paths in specimen.files().items():
+        for path in paths if kind.startswith(CUT_KINDS) else ():
+            name, size = str(path.relative_to(specimen.home.dir)), path.stat().st_size
+            found += [Case(len(found) + n, kind, name, "cut", int(size * part)) for n, part in enumerate(CUT_SHORT)]
+    return found
 
 
 def at_the_layers(folder: Path, cases: Sequence[Case], say: Say = print) -> Tally:
@@ -176,6 +194,8 @@ def _start(home: Home, specimen: Specimen, suffered: Sequence[Case]) -> tuple[st
             verdict, told = _compare(home, client, specimen, daemon)
             if verdict == "same" and any(case.kind.startswith(("archive", "backup")) for case in suffered):
                 verdict, told = _examine(client)
+        if verdict == "refused" and daemon.has_ended(ENDS_WITHIN_S) and daemon.exit_code == EXIT_FATAL:
+            return _follow(home, specimen, daemon)
         if daemon.exit_code is not None:
             return "wrong", f"the daemon ended with {daemon.exit_code}: {daemon.last_words()[-300:]}"
         daemon.stop()
@@ -185,6 +205,17 @@ def _start(home: Home, specimen: Specimen, suffered: Sequence[Case]) -> tuple[st
     finally:
         if daemon.exit_code is None:
             daemon.kill()
+
+
+def _follow(home: Home, specimen: Specimen, daemon: Daemon) -> tuple[str, str]:
+    """The engine gave up over the damage: what the next daemon serves, which comes by itself."""
+    wait_until(lambda: lifecycle.running(home) and lifecycle.answers(home), "a new daemon serves")
+    try:
+        with Client(home.dir, start=False) as client:
+            verdict, told = _compare(home, client, specimen, daemon)
+    finally:
+        lifecycle.stop(home)
+    return ("wrong", f"the damage is not mended: {told}") if verdict in ("same", "refused") else (verdict, told)
 
 
 def _compare(home: Home, client: Client, specimen: Specimen, daemon: Daemon) -> tuple[str, str]:

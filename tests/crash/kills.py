@@ -15,7 +15,6 @@ from pathlib import Path
 
 from crash import rounds
 from crash.siege import Siege
-from crash.world import Mismatch
 from mcai import failpoints
 
 Say = Callable[[str], None]
@@ -29,6 +28,8 @@ class Tally:
     """Acknowledged changes before each kill."""
     hits: Counter[str] = field(default_factory=Counter)
     """Kills at each failpoint."""
+    wrong: str = ""
+    """What ended the run too early."""
 
     @property
     def kills(self) -> int:
@@ -45,12 +46,20 @@ class Tally:
 
     def shortfalls(self, kills: int, acks_before: int, each: int, names: Sequence[str]) -> list[str]:
         """Return what the run did not do that it had to, in words."""
-        missed = [f"{name} was hit {self.hits[name]} times, not {each}" for name in names if self.hits[name] < each]
+        missed = [self.wrong] if self.wrong else []
+        missed += [f"{name} was hit {self.hits[name]} times, not {each}" for name in names if self.hits[name] < each]
         if self.kills < kills:
             missed.append(f"{self.kills} kills, not {kills}")
         if self.acked and min(self.acked) < acks_before:
             missed.append(f"a kill after {min(self.acked)} acknowledged changes, not {acks_before}")
         return missed
+
+
+def together(tallies: Sequence[Tally]) -> Tally:
+    """Return the figures of several runs as those of one."""
+    wrong = "; ".join(filter(None, (each.wrong for each in tallies)))
+    acked = [acked for each in tallies for acked in each.acked]
+    return Tally(acked, sum((each.hits for each in tallies), Counter()), wrong)
 
 
 def plan(chance: random.Random, kills: int, each: int, names: Sequence[str] = failpoints.NAMES) -> list[str | None]:
@@ -64,10 +73,8 @@ def plan(chance: random.Random, kills: int, each: int, names: Sequence[str] = fa
 def run(siege: Siege, points: Sequence[str | None], say: Say = print) -> Tally:
     """Do one round for each failpoint; None stands for a random moment.
 
-    A failpoint that a round did not reach, though its daemon was killed, is tried again at the end, once.
-
-    Raises:
-        Mismatch: something acknowledged is not as it was acknowledged.
+    A failpoint that a round did not reach, though its daemon was killed, is tried again at the end, once. The run ends
+    with the first round after which something acknowledged is not as it was acknowledged.
     """
     tally = Tally()
     waiting = [(point, True) for point in points]
@@ -79,8 +86,9 @@ def run(siege: Siege, points: Sequence[str | None], say: Say = print) -> Tally:
             try:
                 hit = rounds.besiege(siege, point)
                 siege.hold(siege.logs[-1])
-            except Mismatch as mismatch:
-                raise Mismatch(f"round {tally.kills + 1} ({point or 'a random moment'}): {mismatch}") from mismatch
+            except AssertionError as mismatch:
+                tally.wrong = f"round {tally.kills + 1} ({point or 'a random moment'}): {mismatch}"
+                return tally
             if point and not hit and may_repeat:
                 waiting.append((point, False))
             tally.acked.append(siege.acked)

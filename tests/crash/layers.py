@@ -24,11 +24,12 @@ from crash.specimen import Specimen
 from crash.world import Rows
 from mcai import formats
 from mcai.embed.static import WordLlamaEmbedder
-from mcai.errors import McaiError
+from mcai.errors import CatalogDamagedError, McaiError
 from mcai.filters import Filters
+from mcai.paths import Home
 from mcai.store import backup, journal, probe
 from mcai.store.base import IndexFilter
-from mcai.store.duck import recovery, verify
+from mcai.store.duck import DuckCatalog, recovery, verify
 from mcai.store.journal import Entry
 
 Verdict = Literal["refused", "mended", "same", "wrong"]
@@ -111,14 +112,11 @@ class Layers:
         home = self._sound.copy_to(self._scratch / "catalog")
         case.damage(home.dir / case.path)
         try:
-            opened = recovery.open_catalog(home, [])
             try:
-                verify.read_everything(opened.catalog)
-                rows = self._rows_of(opened.catalog.page, opened.catalog.epoch)
-            finally:
-                opened.catalog.close()
-            _compare("the catalog", rows, self._sound.truth.live)
-            return Found(case.number, "mended" if opened.recovery else "same")
+                return Found(case.number, self._reopen(home))
+            except CatalogDamagedError as error:  # the daemon ends, and the next one is told why
+                home.suspect_path.write_text(error.message, "utf-8")
+            return Found(case.number, self._reopen(home))
         except McaiError as error:
             return Found(case.number, "refused", error.message)
         except Wrong as wrong:
@@ -126,8 +124,21 @@ class Layers:
         finally:
             shutil.rmtree(home.dir)
 
-    def _rows_of(self, page: Callable[..., Any], epoch: int) -> Rows:
-        found = page(Filters(), after_id=0, limit=10_000, epoch=epoch)
+    def _reopen(self, home: Home) -> Verdict:
+        truth = self._sound.truth
+        opened = recovery.open_catalog(home, [])
+        try:
+            verify.read_everything(opened.catalog)
+            if opened.catalog.epoch != truth.epoch:
+                raise Wrong(f"the catalog ends with epoch {opened.catalog.epoch}, not {truth.epoch}")
+            _compare("the catalog", self._rows_of(opened.catalog, archived=False), truth.live)
+            _compare("the archive", self._rows_of(opened.catalog, archived=True), truth.archive)
+        finally:
+            opened.catalog.close()
+        return "mended" if opened.recovery else "same"
+
+    def _rows_of(self, catalog: DuckCatalog, *, archived: bool) -> Rows:
+        found = catalog.page(Filters(), after_id=0, limit=10_000, epoch=catalog.epoch, archived=archived)
         return {example.id: msgspec.to_builtins(_plain(example)) for example in found}
 
     def _journal(self, file: Path) -> Verdict:

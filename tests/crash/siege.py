@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -79,7 +80,7 @@ class Siege:
     @contextmanager
     def writers(
         self, log: Path, *, first: Kind | None = None, without: Sequence[Kind] = (), pause_s: float = 0.0
-    ) -> Iterator[None]:
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """Have one to four writers at work; at the end of the block they are told to stop, and waited for.
 
         Args:
@@ -87,6 +88,9 @@ class Siege:
             first: what one of them asks first.
             without: what none of them asks.
             pause_s: between two operations of one of them.
+
+        Raises:
+            Mismatch: they did not end well, and how.
         """
         command = [sys.executable, "-m", "crash.writers", str(self.daemon.home.dir), str(log)]
         command += ["--seed", str(self.chance.getrandbits(32)), "--threads", str(self.chance.randint(1, 4))]
@@ -94,11 +98,12 @@ class Siege:
         child = subprocess.Popen(command, cwd=TESTS_DIR, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
         self._writers = child
         try:
-            yield
+            yield child
         finally:
             _, told = child.communicate(timeout=4 * PATIENCE_S)
             if child.returncode != 0:
-                raise Mismatch(f"the writers failed: {told.decode()[-2_000:]}")
+                said = told.decode("utf-8", "replace")[-2_000:] or "nothing was said"
+                raise Mismatch(f"the writers {_how_it_ended(child.returncode)}: {said}")
 
     def start(self) -> None:
         """Start the daemon as anybody would.
@@ -124,3 +129,8 @@ class Siege:
             checking.check_everywhere(self.daemon.home, client, self.world, self.chance)
             if self.chance.random() < DOCTORED:
                 checking.check_health(client)
+
+
+def _how_it_ended(code: int) -> str:
+    """Say how a process ended that should have ended well."""
+    return f"were ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"

@@ -45,10 +45,22 @@ def test_damage_at_the_layer_that_opens_it(folder: Path, home: Specimen) -> None
 
 
 @pytest.mark.timeout(300)
+def test_a_file_cut_short_is_noticed_at_its_layer(folder: Path, home: Specimen) -> None:
+    """The catalog, its log, each segment of the journal and each file of the snapshot, cut at four places: mended,
+    refused, or all rows are there all the same."""
+    cases = flips.cuts(home)
+    tally = flips.at_the_layers(folder, cases)
+    assert not tally.wrong, tally.wrong
+    assert tally.cases == len(cases) >= 4 * len(flips.CUT_KINDS)
+    assert tally.counts["catalog"].keys() <= {"mended"}, tally.table()
+
+
+@pytest.mark.timeout(300)
 def test_damage_in_a_home_that_is_started(folder: Path, home: Specimen) -> None:
     """The daemon starts and serves the rows as they were, or names the reason why it does not."""
     cases = flips.cases(home, LAYER_CASES, random.Random(SEED))
     homes = [[next(case for case in cases if case.kind == kind) for kind in kinds] for kinds in TOGETHER]
+    homes += [[case] for case in flips.cuts(home) if case.kind == "catalog"][1:3]
     tally = flips.whole_home(home, folder, homes)
     assert not tally.wrong, tally.wrong
-    assert tally.cases == sum(map(len, TOGETHER))
+    assert tally.cases == sum(map(len, homes))

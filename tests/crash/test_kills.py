@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,7 @@ def test_what_was_acknowledged_survives(folder: Path) -> None:
     siege = Siege(folder, SEED, ACKS_BEFORE)
     told: list[str] = []
     tally = kills.run(siege, POINTS, told.append)
+    assert not tally.wrong, tally.wrong
     assert tally.kills == len(POINTS) and min(tally.acked) >= ACKS_BEFORE, told
     assert tally.hits == {point: 1 for point in POINTS if point}, told
 
@@ -78,10 +80,39 @@ def _with_another_response(operation: Operation, answer: Answer, settled: World)
     return msgspec.structs.replace(operation, rows=rows)
 
 
+@pytest.mark.timeout(300)
+def test_a_run_ends_with_the_first_mismatch_and_has_its_figures(folder: Path) -> None:
+    """What was done until then is told, and what went wrong comes first among what fails the run."""
+    siege = Siege(folder / "wrong", SEED, ACKS_BEFORE)
+    siege.folder.mkdir()
+    siege.world.apply(Operation(1, "drop", domain="never asked for"), None)
+    tally = kills.run(siege, [None, None], lambda told: None)
+    assert tally.kills == 0 and "round 1 (a random moment)" in tally.wrong
+    assert tally.shortfalls(2, ACKS_BEFORE, 0, ())[0] == tally.wrong
+    assert tally.table().startswith("kills 0,")
+    both = kills.together([kills.Tally([9, 8], Counter(a=1)), kills.Tally([7], Counter(a=1, b=1), "lost")])
+    assert (both.acked, both.hits, both.wrong) == ([9, 8, 7], Counter(a=2, b=1), "lost")
+
+
+def test_writers_that_end_badly_are_told_of_by_how(folder: Path) -> None:
+    """By the signal that ended them or their exit code, also when they said nothing."""
+    siege = Siege(folder / "none", SEED, ACKS_BEFORE)
+    siege.folder.mkdir()
+    log = siege.begin_log()
+    singing = siege.writers(log, without=["sing"])  # type: ignore[list-item]
+    with pytest.raises(Mismatch, match=r"the writers ended with 2: (.|\n)*invalid choice"), singing:
+        pass
+    with (
+        pytest.raises(Mismatch, match="the writers were ended by SIGSEGV: nothing was said"),
+        siege.writers(log) as some,
+    ):
+        some.send_signal(signal.SIGSEGV)
+
+
 def test_a_plan_has_every_failpoint_often_enough() -> None:
     """A long run arms each failpoint so many times, and says afterwards which of them it did not reach."""
     points = kills.plan(random.Random(SEED), 200, 5)
     assert len(points) == 200 and all(points.count(name) == 5 for name in failpoints.NAMES)
     tally = kills.Tally([20, 25], Counter({"write.begun": 1}))
     missed = tally.shortfalls(2, 21, 1, ["write.begun", "write.committed"])
-    assert len(missed) == 2 and "write.committed" in missed[0] and "20" in missed[1]
+    assert not tally.wrong and len(missed) == 2 and "write.committed" in missed[0] and "20" in missed[1]

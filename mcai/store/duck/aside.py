@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+
+from mcai.files import put_aside
 
 
 class Aside:
@@ -19,11 +20,7 @@ class Aside:
         """Move a file or a folder away, if it is there."""
         if not os.path.lexists(path):
             return
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
-        target = self._folder / f"{path.name}-{stamp}"
-        path.rename(target)
-        self._moved[path] = target
+        self._moved[path] = put_aside(path, self._folder)
 
     def keep(self) -> list[Path]:
         """Leave everything where it is now; return where that is."""

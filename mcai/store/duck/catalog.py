@@ -126,7 +126,7 @@ class DuckCatalog:
 
     def rollback(self, epoch: int, domain: str | None, *, dry_run: bool = False) -> RollbackResult:
         with self.engine.writing("rollback", dry_run=dry_run) as transaction:
-            history.check_epoch(transaction.cursor, epoch, self.epoch)
+            history.check_epoch(epoch, self.epoch)
             dataset_id = self._dataset_id(domain) if domain is not None else None
             done = history.roll_back(transaction, epoch, dataset_id)
             made = self._made(transaction, dry_run)
@@ -182,7 +182,7 @@ class DuckCatalog:
         dataset_id = self._dataset_id(domain) if domain is not None else None
         with self.engine.reading() as cursor:
             for each in (from_epoch, to_epoch):
-                history.check_epoch(cursor, each, self.epoch)
+                history.check_epoch(each, self.epoch)
             domains = history.diff(cursor, self.engine.names, from_epoch, to_epoch, dataset_id)
             return EpochDiff(from_epoch, to_epoch, domains)
 

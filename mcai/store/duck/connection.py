@@ -25,6 +25,7 @@ from mcai.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
+from mcai.files import not_a_file
 
 T = TypeVar("T")
 
@@ -47,7 +48,19 @@ _numbers = itertools.count(1)
 _LOCKED = re.compile(r"could not set lock|conflicting lock", re.IGNORECASE)
 # Whole phrases: an error may quote a text of somebody who writes about corruption.
 _DAMAGED = re.compile(
-    r"corrupt database file|corrupted [\w ]+: |corrupted block|(is|appears to be) corrupted|(computed|match) checksum",
+    r"corrupt (database|wal|encrypted wal) ?\w*: |corrupted [\w ]+(: | - )|corrupted block"
+    r"|(is|appears to be) corrupted|(computed|match) checksum"
+    r"|could not read enough bytes from file|could not read from file .*: input/output error"
+    r"|not a valid duckdb database file|failed to deserialize|failed to load metadata pointer"
+    r"|failed to read wal of version",
+    re.IGNORECASE,
+)
+# Errors of these kinds quote no values of rows. DuckDB's own kind for damage has no class of its own in Python.
+_OF_A_FILE = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
+_TEMPORARY = re.compile(r"duckdb_temp|temporary file", re.IGNORECASE)
+"""What was spilled is gone with the process: the catalog has nothing to do with it."""
+_REFUSED = re.compile(
+    r"permission denied|operation not permitted|too many open files|read-only file system|cannot allocate memory",
     re.IGNORECASE,
 )
 _FULL = re.compile(r"no space left|disk quota|file too large|could not write", re.IGNORECASE)
@@ -68,8 +81,8 @@ def engine_errors() -> Iterator[None]:
         yield
     except duckdb.Error as error:
         text = str(error)
-        if is_damage(error):
-            raise CatalogDamagedError() from error
+        if damage := damage_in(error):
+            raise CatalogDamagedError(f"the catalog is damaged: {damage}") from error
         if isinstance(error, duckdb.FatalException):
             reason = "there is no room left on the disk of the data folder" if _FULL.search(text) else None
             raise FatalStoreError(reason) from error
@@ -97,14 +110,34 @@ def own_engine() -> Iterator[None]:
         raise StoreError(error.message) from error
 
 
-def is_damage(error: duckdb.Error) -> bool:
-    """Tell whether an error says that a file is not what was written."""
-    return _DAMAGED.search(str(error)) is not None
+def damage_in(error: duckdb.Error) -> str | None:
+    """Return what an error says of a file that is not what was written, None when it says no such thing."""
+    told = first_line(error)
+    if not (type(error) is duckdb.Error or isinstance(error, _OF_A_FILE)) or _TEMPORARY.search(told):
+        return None
+    found = _DAMAGED.search(told)
+    return told[found.start() :] if found else None
+
+
+def first_line(error: duckdb.Error) -> str:
+    """Return the line that says what happened; others are for whoever develops DuckDB."""
+    return str(error).split("\n", 1)[0]
 
 
 def wal_path(path: Path) -> Path:
     """Return where DuckDB keeps the write-ahead log of a file."""
     return path.with_name(f"{path.name}.wal")
+
+
+def refuse_strange(path: Path) -> None:
+    """Refuse a catalog that is no file, or whose write-ahead log is none: DuckDB would wait for a FIFO for ever.
+
+    Raises:
+        DamagedError: naming which.
+    """
+    for each in (path, wal_path(path)):
+        if what := not_a_file(each):
+            raise DamagedError(f"{each} is {what}, where a file must be")
 
 
 def quoted(path: Path) -> str:
@@ -121,29 +154,39 @@ def connect(path: Path | None, temp_dir: Path | None = None) -> duckdb.DuckDBPyC
 
     Raises:
         SchemaVersionError: the file is newer than this mcai.
-        StoreUnavailableError: another process has it.
+        StoreUnavailableError: another process has it, or the system lets nobody open it now.
+        StoreFullError: there is no room to open it.
         DamagedError: it, or its write-ahead log, cannot be read.
     """
+    if path is not None:
+        refuse_strange(path)
     config = dict(_SERVING)
     if temp_dir is not None:
         config["temp_directory"] = str(temp_dir)
     try:
         connection = duckdb.connect(":memory:" if path is None else str(path), config=config)
     except duckdb.Error as error:
-        first_line = str(error).split("\n", 1)[0]
-        if _FULL.search(first_line):
-            raise StoreFullError() from error
-        if _LOCKED.search(first_line):
-            raise StoreUnavailableError(f"{path} is open in another process: {first_line}") from error
-        raise DamagedError(f"{path} cannot be opened: {first_line}") from error
+        raise _refusal(path, error) from error
     try:
-        with engine_errors():
+        with own_engine(), engine_errors():
             connection.execute("SET GLOBAL TimeZone = 'UTC'")
             _migrate(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _refusal(path: Path | None, error: duckdb.Error) -> StoreError:
+    """Say why a file was not opened. What the system says no to may be as sound as ever."""
+    told = first_line(error)
+    if _FULL.search(told):
+        return StoreFullError()
+    if _LOCKED.search(told):
+        return StoreUnavailableError(f"{path} is open in another process: {told}")
+    if isinstance(error, duckdb.OutOfMemoryException) or _REFUSED.search(told):
+        return StoreUnavailableError(f"{path} cannot be opened: {told}")
+    return DamagedError(f"{path} cannot be opened: {told}")
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:

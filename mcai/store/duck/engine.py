@@ -18,7 +18,7 @@ import structlog
 from mcai import failpoints, times
 from mcai.errors import DamagedError, FatalStoreError, McaiError, StoreError
 from mcai.files import sync_folder
-from mcai.store.duck.connection import connect, engine_errors, one, wal_path
+from mcai.store.duck.connection import connect, engine_errors, one, own_engine, wal_path
 from mcai.store.duck.effects import Entry, microseconds
 from mcai.store.duck.gate import Gate
 from mcai.store.duck.transaction import Transaction, replay
@@ -41,8 +41,12 @@ class Engine:
 
     def _open(self) -> None:
         self._connection = connect(self.path, self._temp_dir)
-        with engine_errors():
-            self._load_state()
+        try:
+            with own_engine(), engine_errors():  # nobody is served yet
+                self._load_state()
+        except BaseException:
+            self._connection.close()
+            raise
 
     def _load_state(self) -> None:
         cursor = self._connection.cursor()

@@ -97,11 +97,20 @@ def texts(cursor: duckdb.DuckDBPyConnection, ids: Sequence[int], limit_rows: int
     return {text for row in rows for text in row if text}
 
 
-def everything_said(cursor: duckdb.DuckDBPyConnection) -> Iterator[pa.Array]:
-    """Yield all texts that the catalog holds, column by column, in batches."""
+def sources(cursor: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> set[str]:
+    """Return where the versions of these examples came from, as far as it is known."""
+    parts = [f"SELECT source FROM {table} WHERE id IN {AMONG}" for table in _VERSIONED]
+    rows = cursor.execute(" UNION ".join(parts), [list(ids)] * len(parts)).fetchall()
+    return {row[0] for row in rows if row[0]}
+
+
+def said_by_others(cursor: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> Iterator[pa.Array]:
+    """Yield all texts that the catalog holds but those of some examples, column by column, in batches."""
     for table, columns in _TEXTS.items():
+        but, values = (f"WHERE id NOT IN {AMONG}", [list(ids)]) if table in _VERSIONED else ("", [])
         for column in columns:
-            reader: pa.RecordBatchReader = cursor.sql(f"SELECT {column} FROM {table}").to_arrow_reader(_BATCH_ROWS)
+            relation = cursor.sql(f"SELECT {column} FROM {table} {but}", params=values)
+            reader: pa.RecordBatchReader = relation.to_arrow_reader(_BATCH_ROWS)
             for batch in reader:
                 yield batch.column(0)
 

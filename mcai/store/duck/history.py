@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import duckdb
 
 from mcai import times
-from mcai.errors import ConflictError, HistoryPrunedError, NotFoundError
+from mcai.errors import ConflictError, NotFoundError
 from mcai.records import DomainChange, DomainDiff, EpochEntry
 from mcai.store.duck.connection import one
 from mcai.store.duck.effects import COLUMNS, Table
@@ -22,20 +22,14 @@ _SAID = [name for name in COLUMNS["examples"] if name not in ("id", "dataset_id"
 """What two versions of a row can differ in, within a domain."""
 
 
-def check_epoch(cursor: duckdb.DuckDBPyConnection, epoch: int, head: int) -> None:
-    """Refuse an epoch that never was, or of which not everything is known any more.
+def check_epoch(epoch: int, head: int) -> None:
+    """Refuse an epoch that never was.
 
     Raises:
         NotFoundError: it lies ahead, or below 0.
-        HistoryPrunedError: its history is not kept.
     """
     if not 0 <= epoch <= head:
         raise NotFoundError(f"there is no epoch {epoch}; the newest is {head}", hint="See: mcai datasets log")
-    row = one(cursor, "SELECT value FROM meta WHERE key = 'history_from'")
-    if row and epoch < int(row[0]):
-        raise HistoryPrunedError(
-            f"the history before epoch {row[0]} is not kept, {epoch} was asked for", hint="See: mcai datasets log"
-        )
 
 
 def log(

@@ -15,14 +15,16 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from mcai import times
-from mcai.errors import DamagedError
+from mcai import layout, times
+from mcai.errors import CatalogDamagedError, DamagedError
+from mcai.files import read_note, write_whole
 from mcai.paths import Home
 from mcai.records import Emotion, RecoveryInfo
 from mcai.store import backup
-from mcai.store.duck import effects, forgetting
+from mcai.store.duck import effects, forgetting, verify
 from mcai.store.duck.aside import Aside
 from mcai.store.duck.catalog import DuckCatalog
+from mcai.store.duck.connection import own_engine, wal_path
 from mcai.store.duck.effects import Entry
 from mcai.store.duck.engine import Engine
 from mcai.store.duck.transaction import entry_of
@@ -73,28 +75,45 @@ def open_catalog(home: Home, emotions: Sequence[Emotion], *, accept_loss: bool =
         StoreUnavailableError: another process has it.
         StoreFullError: the disk is full.
     """
+    _require_journal_folder(home)
     findings = _Findings(accept_loss)
-    engine = _open_engine(home, findings)
     try:
-        told = _follow(home, engine, findings)
-        last = told.last_epoch if told is not None and told.last_epoch else engine.epoch
-        chain = told.last_chain if told is not None and told.last_chain else engine.chain
-        journal = Journal.open(home.journal_dir, engine.timeline, last, chain, damaged_dir=home.damaged_dir)
-        _write_again(engine, journal)
-        engine.journal = journal
-        catalog = DuckCatalog(engine, emotions)
-    except BaseException:
-        engine.close()
-        raise
+        catalog = _with_journal(home, _open_engine(home, findings), findings, emotions)
+    except CatalogDamagedError as error:
+        # It could be opened: a block that the journal's epochs or the emotions are written beside cannot be read.
+        write_whole(home.suspect_path, error.message.encode())
+        findings = _Findings(accept_loss)
+        catalog = _with_journal(home, _replace_suspect(home, findings), findings, emotions)
     recovery = findings.info()
     if recovery:
         log.warning("recovered", **msgspec.structs.asdict(recovery))
     return Opened(catalog, recovery)
 
 
+def _require_journal_folder(home: Home) -> None:
+    """Refuse a journal that is no folder: it would be taken for an empty one."""
+    for obstacle in layout.obstacles(home):
+        if obstacle.path == home.journal_dir:
+            raise DamagedError(obstacle.cause, hint="Mend it, or have it put aside: mcai doctor --fix")
+
+
+def _with_journal(home: Home, engine: Engine, findings: _Findings, emotions: Sequence[Emotion]) -> DuckCatalog:
+    """Make catalog and journal the same; on any failure both are closed."""
+    try:
+        told = _follow(home, engine, findings)
+        last = told.last_epoch if told is not None and told.last_epoch else engine.epoch
+        chain = told.last_chain if told is not None and told.last_chain else engine.chain
+        journal = Journal.open(home.journal_dir, engine.timeline, last, chain, damaged_dir=home.damaged_dir)
+        engine.journal = journal
+        _write_again(engine, journal)
+        return DuckCatalog(engine, emotions)
+    except BaseException:
+        engine.close()
+        raise
+
+
 def _open_engine(home: Home, findings: _Findings) -> Engine:
     path = home.catalog_path
-    log_path = path.with_name(path.name + ".wal")
     if not path.exists() and (home.journal_dir.exists() or backup.found_in(home.backups_dir, backup.BASE_PREFIX)):
         return _make_anew(home, findings, Aside(home.damaged_dir), f"{path} is missing")
     if home.suspect_path.exists():
@@ -104,9 +123,9 @@ def _open_engine(home: Home, findings: _Findings) -> Engine:
     except DamagedError as error:
         cause = error.message
     with Aside(home.damaged_dir) as aside:
-        aside.take(log_path)
+        aside.take(wal_path(path))
         try:
-            engine = Engine(path, home.temp_dir)
+            engine = _open_without_log(home)
         except DamagedError as error:
             return _make_anew(home, findings, aside, error.message)
         if _reached(home, engine.epoch, engine.timeline):
@@ -117,11 +136,27 @@ def _open_engine(home: Home, findings: _Findings) -> Engine:
         return _make_anew(home, findings, aside, cause)
 
 
+def _open_without_log(home: Home) -> Engine:
+    """Open the catalog, and read all of it: what was said of its log may have been its own fault.
+
+    Raises:
+        DamagedError: it was.
+    """
+    engine = Engine(home.catalog_path, home.temp_dir)
+    try:
+        with own_engine():
+            verify.read_blocks(engine)
+    except BaseException:
+        engine.close()
+        raise
+    return engine
+
+
 def _replace_suspect(home: Home, findings: _Findings) -> Engine:
     """A damaged block does not keep a catalog from being opened: whoever found it said so in a file of its own."""
-    cause = home.suspect_path.read_text("utf-8", "replace").strip()
+    cause = read_note(home.suspect_path)
     with Aside(home.damaged_dir) as aside:
-        aside.take(home.catalog_path.with_name(home.catalog_path.name + ".wal"))
+        aside.take(wal_path(home.catalog_path))
         engine = _make_anew(home, findings, aside, cause)
     home.suspect_path.unlink()
     return engine

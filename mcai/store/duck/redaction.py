@@ -6,10 +6,13 @@ is made again without the row.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from mcai.errors import DamagedError
 from mcai.store.duck import effects
 from mcai.store.duck.effects import Entry, Table
 from mcai.store.journal.lines import Entry as Line
@@ -17,6 +20,7 @@ from mcai.store.journal.lines import Torn, walk
 from mcai.store.journal.segments import find_segments, opened
 
 _TABLES: tuple[Table, ...] = ("examples", "examples_archive")
+_SOURCE = list(effects.COLUMNS["examples"]).index("source")
 
 
 @dataclass
@@ -55,14 +59,58 @@ class Redactor:
 
         Raises:
             OSError: a file cannot be read.
+            DamagedError: an entry is whole and says nothing that is known.
         """
         counted = Counted()
-        for segment in find_segments(path)[0] if path.is_dir() else [path] if path.exists() else []:
-            with opened(segment) as file:
-                for found in walk(file):
-                    if isinstance(found, Torn):
-                        counted.unreadable += 1
-                    elif isinstance(found.line, Line):
-                        counted.entries += 1
-                        counted.rows += self.held(effects.decode(found.line.payload))
+        for entry in _entries(path):
+            if entry is None:
+                counted.unreadable += 1
+            else:
+                counted.entries += 1
+                counted.rows += self.held(entry)
         return counted
+
+
+def ids_from(path: Path, source: str) -> set[int]:
+    """Return the examples of which a journal, or one file of one, holds a version with a source.
+
+    Args:
+        path: the folder or the file.
+        source: a path prefix, by whole components.
+
+    Raises:
+        OSError: a file cannot be read.
+        DamagedError: an entry is whole and says nothing that is known.
+    """
+    return {
+        row[0]
+        for entry in _entries(path)
+        if entry is not None
+        for table in _TABLES
+        for row in entry.rows.get(table, ())
+        if is_below(row[_SOURCE], source)
+    }
+
+
+def is_below(source: str | None, prefix: str) -> bool:
+    """Tell whether a source is a path, or lies in it, by whole components, as `where.predicate` has it."""
+    prefix = prefix.rstrip("/")
+    return source is not None and (source == prefix or source.startswith((prefix + "/", prefix + "#")))
+
+
+def _entries(path: Path) -> Iterator[Entry | None]:
+    """Yield what the entries of a journal say; None for a stretch of bytes that none can be read from."""
+    for segment in find_segments(path)[0] if path.is_dir() else [path] if path.exists() else []:
+        with opened(segment) as file:
+            for found in walk(file):
+                if isinstance(found, Torn):
+                    yield None
+                elif isinstance(found.line, Line):
+                    yield _decoded(segment, found.line)
+
+
+def _decoded(segment: Path, line: Line) -> Entry:
+    try:
+        return effects.decode(line.payload)
+    except msgspec.DecodeError as error:
+        raise DamagedError(f"{segment}: nobody knows what epoch {line.epoch} says") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from mcai.errors import DamagedError
-from mcai.store.duck.connection import BESIDE, connect, one, quoted
+from mcai.store.duck.connection import BESIDE, connect, first_line, one, quoted
 
 STEP_ROWS = 2_048
 """DuckDB's own unit: of a damaged block so many rows are lost, or a few times as many."""
@@ -40,8 +40,7 @@ def salvage(damaged: Path, fresh: Path) -> int:
                 lost_rows += _copy(connection, table)
             connection.execute("CHECKPOINT fresh")
         except duckdb.Error as error:
-            first_line = str(error).split("\n", 1)[0]
-            raise DamagedError(f"too much of {damaged} cannot be read: {first_line}") from error
+            raise DamagedError(f"too much of {damaged} cannot be read: {first_line(error)}") from error
     return lost_rows
 
 

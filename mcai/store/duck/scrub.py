@@ -16,7 +16,7 @@ from mcai.errors import DamagedError, StoreError, StoreFullError
 from mcai.filters import Filters
 from mcai.store.base import CopyFacts
 from mcai.store.duck import copying, read
-from mcai.store.duck.connection import BESIDE, engine_errors, one, quoted
+from mcai.store.duck.connection import BESIDE, engine_errors, one, quoted, refuse_strange
 from mcai.store.duck.forgetting import AMONG
 
 _VERSIONED = ("examples", "examples_archive")
@@ -38,7 +38,7 @@ class Closed:
         return everything, theirs
 
     def ids_matching(self, filters: Filters) -> list[int]:
-        """Return the examples of which any version matches."""
+        """Return the examples that match, as `Catalog.ids_matching` has it."""
         names = dict(self._cursor.execute("SELECT domain, id FROM datasets").fetchall())
         wanted = [names[domain] for domain in filters.domains if domain in names] if filters.domains else None
         return read.ids_matching(self._cursor, filters, wanted)
@@ -71,6 +71,7 @@ def opened(path: Path, temp_dir: Path) -> Iterator[Closed]:
         DamagedError: it cannot be read.
         StoreFullError: there is no room for what is written from it.
     """
+    refuse_strange(path)
     with duckdb.connect(":memory:", config={**BESIDE, "temp_directory": str(temp_dir)}) as connection:
         try:
             with engine_errors():

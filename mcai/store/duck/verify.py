@@ -14,11 +14,12 @@ from typing import Protocol
 import duckdb
 import msgspec
 
+from mcai import stopping
 from mcai.errors import CatalogDamagedError, DamagedError, StoreError
 from mcai.store.base import CopyFacts
 from mcai.store.duck import copying
 from mcai.store.duck.catalog import DuckCatalog
-from mcai.store.duck.connection import BESIDE, engine_errors, is_damage, one, own_engine
+from mcai.store.duck.connection import BESIDE, damage_in, engine_errors, first_line, one, own_engine, refuse_strange
 from mcai.store.duck.effects import VERSIONED, Table
 from mcai.store.duck.engine import Engine
 from mcai.store.duck.where import LIVE_AT
@@ -48,12 +49,12 @@ class ReadOnly:
         Raises:
             DamagedError: it, or its write-ahead log, cannot be read.
         """
+        refuse_strange(path)
         try:
             self._connection = duckdb.connect(str(path), read_only=True, config=BESIDE)
             self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
         except duckdb.Error as error:
-            first_line = str(error).split("\n", 1)[0]
-            raise DamagedError(f"{path} cannot be opened: {first_line}") from error
+            raise DamagedError(f"{path} cannot be opened: {first_line(error)}") from error
 
     @property
     def timeline(self) -> str:
@@ -96,13 +97,14 @@ def read_blocks(source: Source) -> None:
         sql = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = current_database()"
         columns = cursor.execute(sql).fetchall()
     for table, column in columns:
+        stopping.check()
         # One at a time: whoever waits for all readers to leave need not wait long.
         with source.reading() as cursor:
             try:
                 cursor.execute(f'SELECT bit_xor(hash("{column}")) FROM "{table}"').fetchall()
             except duckdb.Error as error:
-                if is_damage(error):
-                    raise CatalogDamagedError(f"the catalog is damaged in {table}.{column}") from error
+                if damage := damage_in(error):
+                    raise CatalogDamagedError(f"the catalog is damaged in {table}.{column}: {damage}") from error
                 raise
 
 
@@ -192,13 +194,6 @@ def schema_version(source: Source) -> int:
     """Return the version of the tables."""
     with source.reading() as cursor:
         row = one(cursor, "SELECT value FROM meta WHERE key = 'schema_version'")
-        return int(row[0]) if row else 0
-
-
-def history_from(source: Source) -> int:
-    """Return the oldest epoch of which everything is still known."""
-    with source.reading() as cursor:
-        row = one(cursor, "SELECT value FROM meta WHERE key = 'history_from'")
         return int(row[0]) if row else 0
 
 

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from mcai.errors import StoreError
+from mcai.files import sync_folder
 from mcai.store.journal.lines import Abort, Entry, Header, Torn, is_incomplete, walk
 from mcai.store.journal.segments import (
     FILE_MODE,
@@ -15,7 +16,6 @@ from mcai.store.journal.segments import (
     find_segments,
     first_epoch_of,
     opened,
-    sync_folder,
 )
 
 

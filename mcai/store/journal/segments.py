@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mcai.errors import StoreError, StoreFullError
-from mcai.files import sync_folder as sync_folder
+from mcai.files import open_regular, sync_folder
 
 SEGMENT_BYTES = 64 << 20
 """A segment that has reached this size is followed by a new one."""
@@ -93,10 +92,7 @@ def opened(segment: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: it cannot be read.
     """
-    descriptor = os.open(segment, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "no regular file", str(segment))
+    with open_regular(segment, follow=False) as file:
         yield file
 
 
@@ -113,7 +109,7 @@ def write_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise StoreFullError() from error
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from error
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager

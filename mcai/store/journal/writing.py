@@ -11,6 +11,7 @@ import structlog
 
 from mcai import failpoints
 from mcai.errors import FatalStoreError, StoreError, StoreFullError, StoreUnavailableError
+from mcai.files import sync_folder
 from mcai.store.journal.cutting import cut_back
 from mcai.store.journal.lines import Abort, Entry, Header
 from mcai.store.journal.segments import (
@@ -19,7 +20,6 @@ from mcai.store.journal.segments import (
     find_segments,
     first_epoch_of,
     segment_path,
-    sync_folder,
     write_errors,
 )
 

@@ -19,7 +19,7 @@ import msgspec
 
 from mcai.errors import SqlError, StoreUnavailableError
 from mcai.records import SqlResult
-from mcai.store.sandbox.protocol import Answer, Failure, Limits, Order, Reply
+from mcai.store.sandbox.protocol import Failure, Limits, Order, Reply, decode_reply
 
 MAX_QUERY_BYTES = 100_000
 _SEATS = 2
@@ -108,7 +108,7 @@ class Sandbox:
             ran_out = clock.stop()
         if code == 0:
             with contextlib.suppress(msgspec.DecodeError):
-                answer: Reply = msgspec.json.decode(reply, type=Answer | Failure)
+                answer: Reply = decode_reply(reply)
                 return answer
         if self._closed:
             raise StoreUnavailableError(_STOPPING)

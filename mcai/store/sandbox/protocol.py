@@ -25,6 +25,7 @@ class Failure(Struct, frozen=True, tag="failure"):
 
 
 Reply = Answer | Failure
+decode_reply = msgspec.json.Decoder(Reply).decode  # made once, before there are threads: see mcai.records
 
 
 class Limits(Struct, frozen=True):
