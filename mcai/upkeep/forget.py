@@ -7,33 +7,34 @@ a full disk the rest is done as soon as it can be.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
-import msgspec
 import structlog
 
 from mcai import failpoints
 from mcai.errors import FatalStoreError, IndexUnavailableError, McaiError, StoreError
+from mcai.files import sync_folder
 from mcai.filters import Filters
 from mcai.paths import Home
 from mcai.records import ForgetResult, Place
-from mcai.store import backup, journal
-from mcai.store.duck import DuckCatalog, forgetting
+from mcai.store import journal
+from mcai.store.duck import DuckCatalog, forgetting, redaction
 from mcai.store.duck.redaction import Redactor
 from mcai.store.journal.segments import write_errors
-from mcai.upkeep import archive_files, forget_receipt
+from mcai.upkeep import archive_files, forget_quarantine, forget_receipt
 from mcai.upkeep.archive_files import ArchiveFiles
 from mcai.upkeep.backup import catalog_bytes, check_room, size_of
 from mcai.upkeep.forget_copies import Copies
-from mcai.upkeep.forget_receipt import Receipt
+from mcai.upkeep.forget_receipt import MAX_TEXT_ROWS, Order, Receipt
 from mcai.upkeep.hooks import Derived, Write
 
 log = structlog.get_logger("forget")
 
 RETRY_S = 60.0
-MAX_TEXT_ROWS = 10_000
-"""The texts of so many row versions are looked for in the bytes of all files afterwards."""
+_GOES_ON = "That is tried again every minute; the same command tells when it is done."
+_ELSEWHERE = "backups outside of this home may still have them: to restore one brings them back"
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,9 @@ class _Gone:
     """What has left the catalog."""
 
     epoch: int
-    forgotten: int
-    places: list[Place]
-    texts: set[str]
+    forgotten: int = 0
+    places: list[Place] = field(default_factory=list)
+    texts: set[str] = field(default_factory=set)
 
 
 class Forgetting:
@@ -77,7 +78,7 @@ class Forgetting:
         self._copies = Copies(home)
 
     async def forget(self, ids: Sequence[int], filters: Filters, *, dry_run: bool) -> ForgetResult:
-        """Forget some examples, every version of them.
+        """Forget some examples, every version of them, and what an import refused beside them.
 
         Args:
             ids: which ones; unknown ones are passed over.
@@ -91,10 +92,10 @@ class Forgetting:
             StoreError: another place could not be cleaned; likewise.
         """
         async with self._alone:
-            chosen = await asyncio.to_thread(self._choose, ids, filters)
-            if dry_run:
-                return await asyncio.to_thread(self._preview, chosen)
-            return await self._carry_out(chosen, {filters.source} if filters.source else set())
+            order = await asyncio.to_thread(self._choose, ids, filters, dry_run)
+            if dry_run or not (ids or filters):
+                return await asyncio.to_thread(self._preview, order)
+            return await self._carry_out(order)
 
     async def run(self) -> None:
         """Finish what a crash, a full disk or an index that is not ready cut off; look for it until cancelled.
@@ -118,48 +119,69 @@ class Forgetting:
             StoreError: it cannot be finished now either.
         """
         async with self._alone:
+            await asyncio.to_thread(self._copies.settle)
             if await asyncio.to_thread(forgetting.pending, self._catalog.engine):
-                done = await self._carry_out([], set())
+                done = await self._carry_out(Order([]))
                 log.info("finished what was to be forgotten", epoch=done.epoch, forgotten=done.forgotten)
 
-    def _choose(self, ids: Sequence[int], filters: Filters) -> list[int]:
-        if not filters:
-            return sorted(set(ids))
-        elsewhere = self._copies.ids_matching(filters)
-        if filters != Filters(source=filters.source):
-            # What a copy says of an example may be long past; where the catalog has the example, it knows better.
-            with self._catalog.engine.reading() as cursor:
-                elsewhere -= forgetting.known(cursor, elsewhere)
-        return sorted({*ids, *elsewhere, *self._catalog.ids_matching(filters)})
-
-    def _preview(self, ids: Sequence[int]) -> ForgetResult:
-        receipt = Receipt()
-        if not ids:
-            return ForgetResult(True, self._catalog.epoch, 0, receipt.places())
-        receipt.add(forget_receipt.look(self._home, self._catalog, ids))
+    def _choose(self, ids: Sequence[int], filters: Filters, dry_run: bool) -> Order:
+        chosen = set(ids)
+        if filters:
+            chosen |= {*self._elsewhere(filters), *self._catalog.ids_matching(filters)}
         with self._catalog.engine.reading() as cursor:
-            known = len(forgetting.known(cursor, ids))
-        return ForgetResult(True, self._catalog.epoch, known, receipt.places())
+            sources = forgetting.sources(cursor, sorted(chosen))
+        return Order(sorted(chosen), forget_quarantine.wanted(filters, sources), filters.source, dry_run)
 
-    async def _carry_out(self, chosen: Sequence[int], words: set[str]) -> ForgetResult:
-        unfinished = await asyncio.to_thread(forgetting.pending, self._catalog.engine)
-        ids = sorted({*chosen, *unfinished})
-        if not ids:
-            return msgspec.structs.replace(self._preview(ids), dry_run=False)
-        check_room(self._home.temp_dir, catalog_bytes(self._home) + size_of(self._home.vectors_dir))
+    def _elsewhere(self, filters: Filters) -> set[int]:
+        """Return the examples that match in a copy or in the journal; some are in no other place any more."""
+        found = self._copies.ids_matching(filters)
+        if filters == Filters(source=filters.source) and filters.source is not None:
+            return found | redaction.ids_from(self._home.journal_dir, filters.source)
+        # What a copy says of an example may be long past; where the catalog has the example, it knows better.
+        with self._catalog.engine.reading() as cursor:
+            return found - forgetting.known(cursor, found)
+
+    def _preview(self, order: Order) -> ForgetResult:
         receipt = Receipt()
-        # Counted before the epoch is made: whoever keeps the archive's files in step follows it at once.
-        files, found = await asyncio.to_thread(archive_files.count, self._home.archive_dir, ids)
-        receipt.add([Place("archive files", files, found, 0)])
-        gone = await self._write(lambda: self._leave_catalog(ids, resumed=bool(unfinished)))
-        receipt.add(gone.places)
-        receipt.add([await asyncio.to_thread(self._leave_journal, ids)])
-        receipt.add(await asyncio.to_thread(self._leave_files, ids))
-        receipt.add(await self._leave_derived(ids))
-        await asyncio.to_thread(self._look_again, ids, gone.texts | words, receipt)
+        with self._catalog.engine.reading() as cursor:
+            known = len(forgetting.known(cursor, order.ids))
+            texts = forgetting.texts(cursor, order.ids, MAX_TEXT_ROWS)
+        receipt.add(*forget_receipt.look(self._home, self._catalog, order))
+        forget_receipt.look_at_bytes(self._home, self._catalog, order, texts, receipt)
+        receipt.note([_ELSEWHERE] if known else [])
+        return receipt.result(dry_run=order.dry_run, epoch=self._catalog.epoch, forgotten=known)
+
+    async def _carry_out(self, order: Order) -> ForgetResult:
+        unfinished = await asyncio.to_thread(forgetting.pending, self._catalog.engine)
+        order = replace(order, ids=sorted({*order.ids, *unfinished}))
+        check_room(self._home.temp_dir, catalog_bytes(self._home) + size_of(self._home.vectors_dir))
+        receipt, gone = Receipt(), _Gone(self._catalog.epoch)
+        # First, for the sources are known as long as the rows are there.
+        receipt.add(*await asyncio.to_thread(self._leave_quarantine, order))
+        if order.ids:
+            # Counted before the epoch is made: whoever keeps the archive's files in step follows it at once.
+            files, found = await asyncio.to_thread(archive_files.count, self._home.archive_dir, order.ids)
+            receipt.add([Place("archive files", files, found, 0)])
+            gone = await self._write(lambda: self._leave_catalog(order.ids, resumed=bool(unfinished)))
+            receipt.add(gone.places)
+        with _rest_told(gone):
+            receipt.add(*await asyncio.to_thread(self._leave_files, order))
+            if order.ids:
+                receipt.add(await self._leave_derived(order.ids))
+            await asyncio.to_thread(self._look_again, order, gone.texts, receipt)
         await asyncio.to_thread(forgetting.end, self._catalog.engine)
         log.info("forgotten", examples=gone.forgotten, epoch=gone.epoch)
-        return ForgetResult(False, gone.epoch, gone.forgotten, receipt.places())
+        receipt.note([_ELSEWHERE] if gone.forgotten else [])
+        return receipt.result(dry_run=False, epoch=gone.epoch, forgotten=gone.forgotten)
+
+    def _leave_quarantine(self, order: Order) -> tuple[list[Place], list[str]]:
+        with write_errors(self._home.quarantine_dir):
+            before = forget_quarantine.count(self._home.quarantine_dir, order.lines)
+            busy = forget_quarantine.drop(self._home.quarantine_dir, order.lines)
+        place = Place(forget_receipt.QUARANTINE, before.files, before.lines, 0)
+        return [place], [
+            f"quarantine/{path.name} is being written by an import: run this again after it" for path in busy
+        ]
 
     def _leave_catalog(self, ids: Sequence[int], *, resumed: bool) -> _Gone:
         """Drop the rows and write the catalog anew; runs in the thread that makes epochs, so that none is made
@@ -169,8 +191,8 @@ class Forgetting:
             before = forgetting.tally(cursor, ids)
             texts = forgetting.texts(cursor, ids, MAX_TEXT_ROWS)
         forgetting.begin(engine, ids)
-        with write_errors(self._home.dir):
-            epoch, forgotten = self._catalog.forget(ids)
+        epoch, forgotten = self._catalog.forget(ids)
+        with _rest_told(_Gone(epoch, forgotten)), write_errors(self._home.dir):
             failpoints.hit("forget.committed")
             if before.theirs or resumed:
                 with engine.exclusive() as cursor:
@@ -191,7 +213,7 @@ class Forgetting:
         if facts.epoch != self._catalog.epoch:
             raise StoreError("an epoch was made while the catalog was being written anew")
         self._catalog.engine.replace_file(fresh)
-        backup.sync_folder(self._home.dir)
+        sync_folder(self._home.dir)
         failpoints.hit("forget.swapped")
 
     def _leave_journal(self, ids: Sequence[int]) -> Place:
@@ -206,9 +228,13 @@ class Forgetting:
             failpoints.hit("forget.journal")
         return Place("journal", done.entries, before.rows, 0)
 
-    def _leave_files(self, ids: Sequence[int]) -> list[Place]:
-        self._archive.reconcile()
-        return self._copies.forget(ids)
+    def _leave_files(self, order: Order) -> tuple[list[Place], list[str]]:
+        places: list[Place] = []
+        if order.ids:
+            places.append(self._leave_journal(order.ids))
+            self._archive.reconcile()
+        copies = self._copies.forget(order.ids, order.lines)
+        return [*places, *copies.places], copies.notes
 
     async def _leave_derived(self, ids: Sequence[int]) -> list[Place]:
         """The last step, for these may not be ready yet: nothing else waits for them."""
@@ -218,10 +244,24 @@ class Forgetting:
             raise
         except McaiError as error:
             raise IndexUnavailableError(
-                f"forgotten everywhere but in the index and the snapshot: {error.message}",
-                hint="That is tried again every minute; the same command tells when it is done.",
+                f"forgotten everywhere but in the index and the snapshot: {error.message}", hint=_GOES_ON
             ) from error
 
-    def _look_again(self, ids: Sequence[int], texts: set[str], receipt: Receipt) -> None:
-        receipt.look_again(forget_receipt.look(self._home, self._catalog, ids))
-        forget_receipt.look_at_bytes(self._home, self._catalog, texts, receipt)
+    def _look_again(self, order: Order, texts: set[str], receipt: Receipt) -> None:
+        places, _ = forget_receipt.look(self._home, self._catalog, order)
+        receipt.look_again(places)
+        forget_receipt.look_at_bytes(self._home, self._catalog, order, texts, receipt)
+
+
+@contextmanager
+def _rest_told(gone: _Gone) -> Iterator[None]:
+    """Say of what fails after the rows are gone that they are gone, and how it goes on."""
+    try:
+        yield
+    except FatalStoreError:
+        raise
+    except McaiError as error:
+        if not gone.forgotten or error.hint == _GOES_ON:
+            raise
+        told = f"{gone.forgotten:,} forgotten in epoch {gone.epoch}, but not in every file yet: {error.message}"
+        raise type(error)(told, hint=_GOES_ON) from error

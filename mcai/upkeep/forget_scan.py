@@ -7,6 +7,7 @@ command line, which everybody on the machine can read.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -21,10 +22,13 @@ import numpy as np
 from msgspec import Struct
 
 from mcai.errors import StoreError
+from mcai.files import open_regular
+from mcai.upkeep.forget_source import SourceFinder
 
 MARKER_CHARACTERS = (16, 64)
 """A shorter text may be anywhere by chance; of a longer one this much is looked for."""
 MAX_MARKERS = 10_000
+"""So many are looked for."""
 _PLAIN = re.compile(rf'[^\x00-\x1f"\\\x7f]{{{MARKER_CHARACTERS[0]},}}')
 """What is written as it is, inside JSON too."""
 
@@ -41,6 +45,8 @@ class Order(Struct):
     folder: bytes
     """As the system has it: a path need not be text."""
     markers: list[bytes]
+    source: str | None = None
+    """A path prefix, by whole components: of any length."""
 
 
 class Report(Struct):
@@ -50,6 +56,8 @@ class Report(Struct):
     """Files, by their path below the folder."""
     hits: dict[str, list[int]] = {}
     """File -> which markers are in it."""
+    named: list[str] = []
+    """Files in which the source stands."""
     unread: list[str] = []
     """Files that could not be read."""
 
@@ -59,7 +67,7 @@ def markers_of(texts: Iterable[str]) -> list[bytes]:
     enough."""
     least, most = MARKER_CHARACTERS
     stretches = (max(_PLAIN.findall(text), key=len, default="")[-most:] for text in texts)
-    return sorted({stretch.encode() for stretch in stretches if len(stretch) >= least})[:MAX_MARKERS]
+    return sorted({stretch.encode() for stretch in stretches if len(stretch) >= least})
 
 
 class Finder:
@@ -99,7 +107,7 @@ class Finder:
             OSError: it cannot be read.
         """
         found: set[int] = set()
-        with path.open("rb", buffering=0) as file:
+        with open_regular(path) as file:
             begin = 0
             while self._markers and (
                 data := os.pread(file.fileno(), _CHUNK_BYTES + self._longest + 2 * _WORD_BYTES, begin)
@@ -150,13 +158,13 @@ class _Grid:
         return mixed if self._words == 1 else mixed[:-1] + words[1:] * _MULTIPLIERS[1]
 
 
-def scan(folder: Path, markers: Sequence[bytes]) -> Report:
+def scan(folder: Path, markers: Sequence[bytes], source: str | None = None) -> Report:
     """Look through every file of a home, in a child.
 
     Raises:
         StoreError: the child failed.
     """
-    order = msgspec.json.encode(Order(os.fsencode(folder), list(markers)))
+    order = msgspec.json.encode(Order(os.fsencode(folder), list(markers), source))
     command = [sys.executable, "-P", "-m", "mcai.upkeep.forget_scan"]
     done = subprocess.run(command, input=order, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     if done.returncode:
@@ -167,12 +175,15 @@ def scan(folder: Path, markers: Sequence[bytes]) -> Report:
 def look_through(order: Order) -> Report:
     """Look through every regular file of a folder."""
     folder, report = Path(os.fsdecode(order.folder)), Report()
-    finder = Finder(order.markers)
+    forms = [(form, number) for number, marker in enumerate(order.markers) for form in _forms(marker)]
+    finder = Finder([form for form, _ in forms])
+    source = SourceFinder(order.source) if order.source else None
     for path in _files(folder):
         # What is no text in a name is shown escaped: the report is JSON.
         name = os.fsencode(path.relative_to(folder)).decode("utf-8", "backslashreplace")
         try:
             found = finder.find_in_file(path)
+            named = source is not None and source.is_in_file(path)
         except FileNotFoundError:
             continue  # removed meanwhile
         except OSError:
@@ -180,8 +191,15 @@ def look_through(order: Order) -> Report:
             continue
         report.scanned.append(name)
         if found:
-            report.hits[name] = sorted(found)
+            report.hits[name] = sorted({forms[at][1] for at in found})
+        if named:
+            report.named.append(name)
     return report
+
+
+def _forms(marker: bytes) -> set[bytes]:
+    """Return a marker as it is, and as JSON may escape it that is to be ASCII alone."""
+    return {marker} if marker.isascii() else {marker, json.dumps(marker.decode())[1:-1].encode()}
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -31,9 +31,13 @@ def forget(
     """Remove examples for good: from data, archive, history and the home's own backups.
 
     [bold]There is no way back[/bold], neither by a rollback nor by those backups.
-    Backups elsewhere are not touched. The answer is a receipt of every place
-    that was searched. --source finds deleted and edited examples by what they
-    were, too; other filters ask what is so now. See first what would go:
+    Rejected records in quarantine go too, by --source and --domain. A copy in
+    the home that cannot be read is removed as a whole: --dry-run names it.
+    [bold]Backups outside of the home are not touched[/bold]: to restore one that is
+    older brings the examples back, so forget them again after that.
+    The answer is a receipt of every place that was searched, and names files
+    where something is left. --source finds deleted and edited examples by what
+    they were, too; other filters ask what is so now. See first what would go:
 
     [bold]mcai forget --source ~/datasets/private --dry-run[/bold]
     [bold]mcai forget --source ~/datasets/private[/bold]
@@ -42,10 +46,7 @@ def forget(
     filters = calls.filters(
         domain=domain, emotion=emotion, frequency=frequency, since=since, until=until, source=source
     )
-    if not ids and not filters:
-        raise typer.BadParameter("name what to forget: --id, --source or another filter.")
-    if ids and filters:
-        raise typer.BadParameter("give ids or filters, not both.", param_hint="--id")
+    _check(ids, bool(filters))
     with working("searching" if dry_run else "forgetting"):
         done = connect(no_start).forget(ids or None, dry_run=dry_run, **filters)
     if json:
@@ -56,3 +57,10 @@ def forget(
         print_receipt(done)
     if not dry_run and any(place.left for place in done.places):
         raise typer.Exit(exits.FAILED)
+
+
+def _check(ids: list[int] | None, has_filters: bool) -> None:
+    if not ids and not has_filters:
+        raise typer.BadParameter("name what to forget: --id, --source or another filter.")
+    if ids and has_filters:
+        raise typer.BadParameter("give ids or filters, not both.", param_hint="--id")

@@ -17,13 +17,19 @@ def print_receipt(done: ForgetResult) -> None:
         rows = [(each.place, each.scanned, each.found, _left(each.left, done.dry_run)) for each in done.places]
         out.print(table(["place", ("scanned", "right"), ("found", "right"), ("left", "right")], rows))
     examples = counted(done.forgotten, "example")
+    left = sum(each.left for each in done.places)
     if done.dry_run:
         out.print(f"would forget {examples}; nothing was changed: a dry run")
-        return
-    out.print(f"forgot {examples} for good, epoch {done.epoch}" if done.forgotten else "There was nothing to forget.")
-    left = sum(each.left for each in done.places)
-    if left:
-        told = f"{left:,} could not be removed: look at mcai daemon logs, then run the same command again"
+    elif done.forgotten:
+        out.print(f"forgot {examples} for good, epoch {done.epoch}")
+    elif any(place.found for place in done.places):
+        out.print("No example was left to forget; what else was found is in the table.")
+    else:
+        out.print("There is nothing to forget any more.")
+    for note in done.notes:
+        out.print(Text(f"note: {note}"))
+    if left and not done.dry_run:
+        told = f"{left:,} could not be removed: see the notes, then run the same command again"
         out.print(Text(told, style="bold red"))
 
 
