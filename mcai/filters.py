@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from mcai import times
+from mcai import times, words
 from mcai.errors import InvalidCursorError, InvalidRequestError
 from mcai.identity import clean_name
 from mcai.records import MAX_LIMIT
@@ -73,16 +73,14 @@ def parse_filters(
 
 
 def _frequency(text: str) -> tuple[float, float]:
-    lo, dots, hi = text.partition("..")
-    try:
-        ends = (float(lo) if lo.strip() else -math.inf, float(hi) if hi.strip() else math.inf)
-    except ValueError:
-        ends = (math.nan, math.nan)
-    if not dots or math.isnan(ends[0]) or math.isnan(ends[1]) or ends[0] > ends[1]:
+    lo, dots, hi = (part.strip() for part in text.partition(".."))
+    least = words.decimal(lo) if lo else -math.inf
+    most = words.decimal(hi) if hi else math.inf
+    if not dots or least is None or most is None or least > most:
         raise InvalidRequestError(
             f"frequency {text[:40]!r} is no range", hint="Write LO..HI in Hz; an end may be empty: 8..13, 40.., ..4"
         )
-    return ends
+    return least, most
 
 
 def _moment(name: str, text: str | None) -> datetime | None:

@@ -18,6 +18,7 @@ from typer.main import get_command
 
 from mcai.errors import McaiError
 from mcai.suggest import did_you_mean
+from mcai.words import quoted
 from mcai_cli import exits, output
 from mcai_cli.options import Json, NoStart
 from mcai_cli.parsing import use_plain_values
@@ -52,7 +53,7 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """Find the command of the first word; an unknown one is answered with the nearest name."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"There is no command '{args[0]}'. {did_you_mean(args[0], COMMANDS)}".rstrip())
+            ctx.fail(f"There is no command {quoted(args[0])}. {did_you_mean(args[0], COMMANDS)}".rstrip())
         return super().resolve_command(ctx, args)
 
 

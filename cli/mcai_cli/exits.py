@@ -45,7 +45,6 @@ EXITS: Mapping[type[errors.McaiError], int] = {
     errors.StoreFullError: FAILED,
     errors.EpochNotReachedError: FAILED,
     errors.IndexUnavailableError: FAILED,
-    errors.HistoryPrunedError: FAILED,
     errors.DamagedError: FAILED,
     errors.SnapshotDamagedError: FAILED,
     errors.BackupDamagedError: FAILED,

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from mcai.errors import PathNotFoundError
+from mcai.files import open_regular
 from mcai_cli import output
 
 POLL_S = 0.2
@@ -32,7 +33,7 @@ def tail(path: Path, count: int) -> Tail:
         PathNotFoundError: there is no such file.
     """
     try:
-        with path.open("rb") as log:
+        with open_regular(path) as log:
             start = end = log.seek(0, 2)
             held = b""
             while start and held.count(b"\n") <= count:
@@ -53,7 +54,7 @@ def follow(path: Path, start_byte: int, as_json: bool) -> None:
         if size < position:
             position, rest = 0, b""
         if size > position:
-            with path.open("rb") as log:
+            with open_regular(path) as log:
                 log.seek(position)
                 *whole, rest = (rest + log.read(size - position)).split(b"\n")
             position = size

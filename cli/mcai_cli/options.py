@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mcai.words import quoted
+
 _SHARED = "Common options"
 _FILTERS = "Filters"
 
@@ -86,7 +88,7 @@ def check_not_negative(value: int | None, option: str) -> None:
         typer.BadParameter: it is one.
     """
     if value is not None and value < 0:
-        raise typer.BadParameter(f"{value} is negative.", param_hint=option)
+        raise typer.BadParameter(f"{quoted(value)} is negative.", param_hint=option)
 
 
 def json_object(text: str | None, option: str) -> dict[str, Any] | None:
@@ -117,6 +119,6 @@ def key_map(text: str | None) -> tuple[str | None, str | None]:
     for part in text.split(",") if text is not None else ():
         role, _, key = (word.strip() for word in part.partition("="))
         if role not in ("content", "response") or not key or role in chosen:
-            raise typer.BadParameter(f"'{part}': it takes the form content=KEY,response=KEY", param_hint="--map")
+            raise typer.BadParameter(f"{quoted(part)}: it takes the form content=KEY,response=KEY", param_hint="--map")
         chosen[role] = key
     return chosen.get("content"), chosen.get("response")

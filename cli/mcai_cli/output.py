@@ -8,18 +8,41 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from typing import Any
 
-# C0 without tab and line feed, DEL, C1, and the characters that reorder or hide text around them.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufff9-\ufffb]")
+from mcai.words import shortened
+
+# C0 without tab and line feed, DEL, C1, and the characters that reorder the text around them, or do not show. Joiners
+# (U+200C, U+200D) are none of these: they shape Persian words and emoji.
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
 _LINE_ENDS = re.compile("\r\n?|[\u2028\u2029]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def clean(text: str) -> str:
-    """Make stored or typed text safe to show: no control character reaches the terminal, line breaks are line feeds."""
-    return encodable(_CONTROLS.sub("", _LINE_ENDS.sub("\n", text)))
+    """Make stored or typed text safe to show: control characters appear as escapes, line breaks are line feeds."""
+    return encodable(_CONTROLS.sub(_escape, _LINE_ENDS.sub("\n", text)))
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def shell_word(text: str) -> str:
+    """Return a text as a word of a command line that can be copied from a terminal: what does not show is escaped."""
+    if clean(text) == text and text.isprintable():
+        return shlex.quote(text)
+    plain = "".join(each if each.isprintable() else _escaped_bytes(each) for each in re.sub(r"([\\'])", r"\\\1", text))
+    return f"$'{plain}'"
+
+
+def _escaped_bytes(text: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in text.encode("utf-8", "replace"))
 
 
 def one_line(text: str) -> str:
@@ -47,14 +70,20 @@ def print_json(document: Any) -> None:
     import msgspec
 
     raw = msgspec.json.encode(document)
-    write_bytes((msgspec.json.format(raw, indent=2) if sys.stdout.isatty() else raw) + b"\n")
+    write_bytes((_for_eyes(msgspec.json.format(raw, indent=2)) if sys.stdout.isatty() else raw) + b"\n")
 
 
 def print_json_line(document: Any) -> None:
     """Write one line of a JSON stream to stdout."""
     import msgspec
 
-    write_bytes(msgspec.json.encode(document) + b"\n")
+    raw = msgspec.json.encode(document)
+    write_bytes((_for_eyes(raw) if sys.stdout.isatty() else raw) + b"\n")
+
+
+def _for_eyes(json: bytes) -> bytes:
+    """Return the same JSON with what a terminal would act on as escapes."""
+    return _CONTROLS.sub(lambda match: f"\\u{ord(match.group()):04x}", json.decode()).encode()
 
 
 def write_text(text: str) -> None:
@@ -70,7 +99,7 @@ def write_bytes(raw: bytes) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line for people to stdout; control characters are taken out."""
+    """Print a line for people to stdout; see `clean`."""
     sys.stdout.write(clean(text) + "\n")
 
 
@@ -88,6 +117,7 @@ def note_more(cursor: str | None) -> None:
 
 def print_error(code: str, message: str, hint: str, *, as_json: bool) -> None:
     """Say that a command failed: as the error document on stdout, or in words on stderr."""
+    message, hint = shortened(message), shortened(hint)
     if as_json:
         try:
             print_json({"error": {"code": code, "message": encodable(message), "hint": encodable(hint)}})

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperArgument, TyperOption
 
 from mcai.suggest import did_you_mean
+from mcai.words import decimal, quoted, whole
 
 Convert = Callable[[str], Any]
 
@@ -86,23 +87,20 @@ def _path(word: str) -> Path:
 
 
 def _whole(word: str | int) -> int:
-    try:
-        return int(word)
-    except ValueError:
-        raise ValueError(f"'{word}' is not a whole number.") from None
+    number = word if isinstance(word, int) else whole(word)
+    if number is None:
+        raise ValueError(f"{quoted(word)} is not a whole number.")
+    return number
 
 
 def _number(word: str | float) -> float:
-    try:
-        value = float(word)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"'{word}' is not a number.")
-    return value
+    number = decimal(word) if isinstance(word, str) else word
+    if number is None or not math.isfinite(number):
+        raise ValueError(f"{quoted(word)} is not a number.")
+    return number
 
 
 def _choice(word: str, choices: tuple[str, ...]) -> str:
     if word.lower() not in choices:
-        raise ValueError(f"'{word}' is not one of {', '.join(choices)}. {did_you_mean(word, choices)}".rstrip())
+        raise ValueError(f"{quoted(word)} is not one of {', '.join(choices)}. {did_you_mean(word, choices)}".rstrip())
     return word.lower()

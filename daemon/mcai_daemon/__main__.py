@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 
@@ -11,12 +10,12 @@ import msgspec
 
 from mcai import __version__, paths
 from mcai.client.lifecycle import EXIT_ALREADY_OWNED
+from mcai.engine_failures import EXIT_FATAL
 from mcai.errors import ConfigError, DaemonAlreadyRunningError, FatalStoreError, McaiError
 from mcai_daemon import STOP_SIGNALS
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
-EXIT_FATAL = os.EX_SOFTWARE
 
 
 def main(arguments: list[str] | None = None) -> int:

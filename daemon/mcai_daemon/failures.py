@@ -11,6 +11,7 @@ from starlette.responses import Response
 from mcai import __version__, errors
 from mcai.errors import McaiError
 from mcai.wire import PROTOCOL_HEADER, PROTOCOL_VERSION, VERSION_HEADER
+from mcai.words import shortened
 
 log = structlog.get_logger("http")
 
@@ -28,7 +29,6 @@ STATUS: dict[type[McaiError], int] = {
     errors.ConflictError: 409,
     errors.EpochNotReachedError: 503,
     errors.IndexUnavailableError: 503,
-    errors.HistoryPrunedError: 410,
     errors.SnapshotError: 503,
     errors.SqlError: 400,
     errors.StoreUnavailableError: 503,
@@ -52,7 +52,13 @@ def response_to(error: McaiError) -> Response:
     """Return the answer that carries an error."""
     status = status_of(type(error))
     headers = VERSIONS | ({"retry-after": RETRY_AFTER_S[status]} if status in RETRY_AFTER_S else {})
-    return Response(msgspec.json.encode(error.as_wire()), status, headers, "application/json")
+    return Response(_body(error), status, headers, "application/json")
+
+
+def _body(error: McaiError, code: str | None = None) -> bytes:
+    """Return an error as JSON: no answer gives back the megabyte that it complains of."""
+    told = {"code": code or error.code, "message": shortened(error.message), "hint": shortened(error.hint)}
+    return msgspec.json.encode({"error": told})
 
 
 async def on_mcai_error(request: Request, error: Exception) -> Response:
@@ -68,12 +74,12 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.scope["path"]
     if error.status_code == 405:
-        body = McaiError(f"{request.method} is not possible on {path}", hint="See /openapi.json").as_wire()
-        body["error"]["code"] = "method_not_allowed"
+        told = McaiError(f"{request.method} is not possible on {path}", hint="See /openapi.json")
+        body = _body(told, "method_not_allowed")
     else:
-        body = errors.NotFoundError(f"there is no route {path}", hint="See /openapi.json").as_wire()
+        body = _body(errors.NotFoundError(f"there is no route {path}", hint="See /openapi.json"))
     headers = dict(error.headers or {})
-    return Response(msgspec.json.encode(body), error.status_code, headers, "application/json")
+    return Response(body, error.status_code, headers, "application/json")
 
 
 async def on_disconnect(request: Request, error: Exception) -> Response:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import msgspec
 import structlog
 
-from mcai import failpoints, logs
+from mcai import failpoints, layout, logs
 from mcai.errors import McaiError
 from mcai.paths import Home
 from mcai.store import backup
@@ -26,6 +28,8 @@ from mcai.upkeep.restore import restore
 from mcai_daemon.ownership import owned, prepare
 
 log = structlog.get_logger("maintenance")
+
+EXIT_ABANDONED = 1
 
 
 def run(home: Home, words: Sequence[str]) -> McaiError | None:
@@ -40,6 +44,8 @@ def run(home: Home, words: Sequence[str]) -> McaiError | None:
     """
     os.umask(0o077)
     logs.configure("warning")
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        Thread(target=_end_with_stdin, daemon=True).start()
     failed: McaiError | None = None
     try:
         failpoints.arm()
@@ -56,6 +62,13 @@ def run(home: Home, words: Sequence[str]) -> McaiError | None:
     sys.stdout.buffer.write(msgspec.json.encode(failed.as_wire() if failed else told) + b"\n")
     sys.stdout.buffer.flush()
     return failed
+
+
+def _end_with_stdin() -> None:
+    """End at once when whoever started this is gone: what is half done is undone or finished by the next start."""
+    while os.read(0, 1):
+        pass
+    os._exit(EXIT_ABANDONED)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,8 +105,11 @@ def _doctor(home: Home, asked: argparse.Namespace) -> Any:
 
 @contextmanager
 def _owned_if_there(home: Home) -> Iterator[None]:
-    """Hold the home's lock; where there is no home yet, there is nothing to lock, and looking must not make one."""
-    if not home.dir.is_dir():
+    """Hold the home's lock; where there is no home yet, there is nothing to lock, and looking must not make one.
+
+    What is no file nobody can have locked: the doctor tells of it.
+    """
+    if not home.dir.is_dir() or home.lock_path in {each.path for each in layout.obstacles(home)}:
         yield
         return
     with owned(home):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,6 +18,7 @@ from mcai.filters import MAX_ID, Filters, parse_filters
 from mcai.store.base import Key
 from mcai.suggest import did_you_mean
 from mcai.wire import EPOCH_HEADER, KEY_HEADER
+from mcai.words import quoted, whole
 from mcai_daemon.services import Services
 
 T = TypeVar("T")
@@ -26,8 +27,20 @@ Kind = Literal["string", "integer", "boolean", "array"]
 
 DEFAULT_LIMIT = 100
 
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
-_LONGEST_NUMBER = re.compile(r"-?[0-9]{1,19}")
+
+class _AnyName(Convertor[str]):
+    """A path parameter that takes every name, with slashes and line breaks: what is wrong with one its route says."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("name", _AnyName())
 
 
 @dataclass(frozen=True)
@@ -158,7 +171,7 @@ def read_query(request: Request, parameters: Sequence[Parameter]) -> dict[str, A
     for name in request.query_params:
         if name not in known:
             raise InvalidRequestError(
-                f"there is no parameter {name[:40]!r} here", hint=did_you_mean(name, known, "See /openapi.json")
+                f"there is no parameter {quoted(name)} here", hint=did_you_mean(name, known, "See /openapi.json")
             )
         values[name] = _value(known[name], request.query_params.getlist(name))
     return values
@@ -169,24 +182,22 @@ def _value(parameter: Parameter, given: list[str]) -> Any:
     if parameter.kind == "array":
         return given
     if parameter.kind == "integer":
-        if not _WHOLE_NUMBER.fullmatch(text):
-            raise InvalidRequestError(f"{parameter.name} must be a whole number, not {text[:40]!r}")
-        return int(text)
+        number = read_number(text)
+        if number is None:
+            raise InvalidRequestError(f"{parameter.name} must be a whole number of 64 bits, not {quoted(text)}")
+        return number
     if parameter.kind == "boolean":
         if text not in ("true", "false", "1", "0"):
-            raise InvalidRequestError(f"{parameter.name} must be true or false, not {text[:40]!r}")
+            raise InvalidRequestError(f"{parameter.name} must be true or false, not {quoted(text)}")
         return text in ("true", "1")
     if parameter.choices and text not in parameter.choices:
-        raise InvalidRequestError(f"{parameter.name} must be one of {', '.join(parameter.choices)}, not {text[:40]!r}")
+        raise InvalidRequestError(f"{parameter.name} must be one of {', '.join(parameter.choices)}, not {quoted(text)}")
     return text
 
 
 def read_number(text: str) -> int | None:
-    """Read a 64-bit number from a path, None when the text is none.
-
-    Starlette's own conversion fails on numbers of more than 4,300 digits.
-    """
-    number = int(text) if _LONGEST_NUMBER.fullmatch(text) else None
+    """Read a 64-bit number from a path or a query string, None when the text is none."""
+    number = whole(text)
     return number if number is not None and abs(number) <= MAX_ID else None
 
 

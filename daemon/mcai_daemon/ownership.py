@@ -9,23 +9,26 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from mcai import __version__, times
+from mcai import __version__, layout, times
 from mcai.client.lifecycle import Owner, running
 from mcai.errors import ConfigError, DaemonAlreadyRunningError, StoreFullError
+from mcai.files import open_lock
 from mcai.paths import Home
 
 _ASKED_AGAIN_S = 0.005
 
 
 def prepare(home: Home) -> None:
-    """Make the home's folders, readable by nobody else.
+    """Make the home's folders, readable by nobody else, and look at what lies in the home before any of it is opened.
 
     Raises:
         ConfigError: the home belongs to another user or cannot be made.
+        DamagedError: something else lies where a file or a folder of the home must be.
     """
     try:
         for folder in (home.dir, home.socket_path.parent):
@@ -37,6 +40,7 @@ def prepare(home: Home) -> None:
                 _close_to_others(folder, about.st_mode)
     except OSError as error:
         raise ConfigError(f"the home {home.dir} cannot be used: {error.strerror}", hint="Set MCAI_HOME.") from error
+    layout.check(home)
 
 
 def _close_to_others(folder: Path, mode: int) -> None:
@@ -49,12 +53,27 @@ def _close_to_others(folder: Path, mode: int) -> None:
     folder.chmod(0o700)
 
 
+@dataclass(frozen=True)
+class Claim:
+    """A file that this process has, and where it must lie."""
+
+    path: Path
+    about: os.stat_result
+
+    def holds(self) -> bool:
+        """Tell whether it still lies there: it was not removed, and nothing else was put in its place."""
+        try:
+            return os.path.samestat(self.path.lstat(), self.about)
+        except OSError:
+            return False
+
+
 @contextmanager
-def owned(home: Home) -> Iterator[None]:
+def owned(home: Home) -> Iterator[int]:
     """Hold the home's lock; see `take_ownership`."""
     lock = take_ownership(home)
     try:
-        yield
+        yield lock
     finally:
         os.close(lock)
 
@@ -68,7 +87,7 @@ def take_ownership(home: Home) -> int:
     Raises:
         DaemonAlreadyRunningError: another daemon has it.
     """
-    descriptor = os.open(home.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_lock(home.lock_path)
     while not _lock(descriptor):
         holder = running(home)
         if holder is not None:

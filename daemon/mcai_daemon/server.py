@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
@@ -15,8 +15,9 @@ import structlog
 import uvicorn
 import uvloop
 
-from mcai import __version__, catalogs, failpoints, logs, settings
+from mcai import __version__, catalogs, failpoints, logs, settings, stopping
 from mcai.embed import make_embedder
+from mcai.engine_failures import EXIT_FATAL
 from mcai.paths import Home
 from mcai.store.duck import recovery
 from mcai.upkeep import swap
@@ -24,14 +25,15 @@ from mcai_daemon import STOP_SIGNALS, fatal
 from mcai_daemon.app import make_app
 from mcai_daemon.assembly import Parts
 from mcai_daemon.guards import PeerCheckedProtocol
-from mcai_daemon.ownership import bind, owned, prepare
+from mcai_daemon.ownership import Claim, bind, owned, prepare
 
 log = structlog.get_logger("server")
 
-EXIT_FATAL = os.EX_SOFTWARE
 DRAIN_S = 5
 """How long open requests may take once the daemon was told to stop."""
 READER_THREADS = 8
+WATCHED_EVERY_S = 1.0
+"""So often the daemon looks whether its home is still there."""
 
 
 class _Server(uvicorn.Server):
@@ -43,6 +45,7 @@ class _Server(uvicorn.Server):
             # The second one does not wait for open requests.
             self.force_exit = self.should_exit
             self.should_exit = True
+            stopping.begin()
 
         for number in STOP_SIGNALS:
             signal.signal(number, stop)
@@ -70,35 +73,49 @@ def run(home: Home) -> int:
     chosen = settings.load(home)
     logs.configure(chosen.text("log.level"))
     embedder = make_embedder(chosen)
-    with owned(home):
+    with owned(home) as lock:
         fatal.check(home)
         swap.finish_interrupted(home)
         was_stopped = home.stopped_path.exists()
         home.stopped_path.unlink(missing_ok=True)
         opened = recovery.open_catalog(home, catalogs.emotions())
         try:
-            code = _listen(home, Parts(home, chosen, opened, embedder, unclean=not was_stopped))
+            code = _listen(home, Parts(home, chosen, opened, embedder, unclean=not was_stopped), lock)
         finally:
             opened.catalog.close()
-        if code == 0:
+        if code == 0 and Claim(home.lock_path, os.fstat(lock)).holds():
             home.stopped_path.touch(mode=0o600)
         log.info("stopped")
         return code
 
 
-def _listen(home: Home, parts: Parts) -> int:
+def _listen(home: Home, parts: Parts, lock: int) -> int:
     listener = bind(home.socket_path)
+    path = Claim(home.socket_path, home.socket_path.lstat())
+    claims = (Claim(home.lock_path, os.fstat(lock)), path)
     try:
         epoch = parts.catalog.epoch
         log.info("serving", home=str(home.dir), pid=os.getpid(), version=__version__, epoch=epoch)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(parts, listener))
+            return runner.run(_serve(parts, listener, claims))
     finally:
-        home.socket_path.unlink(missing_ok=True)
+        if path.holds():  # else it is another daemon's
+            home.socket_path.unlink(missing_ok=True)
         listener.close()
 
 
-async def _serve(parts: Parts, listener: socket.socket) -> int:
+async def _watch(claims: Sequence[Claim], server: _Server) -> None:
+    """End the server when its home was deleted, or its lock or its socket: nobody can reach it any more."""
+    while all(claim.holds() for claim in claims):
+        await asyncio.sleep(WATCHED_EVERY_S)
+    log.error(
+        "the home, its lock or its socket is gone: ending", lost=[str(each.path) for each in claims if not each.holds()]
+    )
+    stopping.begin()
+    server.should_exit = True
+
+
+async def _serve(parts: Parts, listener: socket.socket, claims: Sequence[Claim]) -> int:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(READER_THREADS, "reader"))
     config = uvicorn.Config(
         make_app(parts.services),
@@ -114,7 +131,7 @@ async def _serve(parts: Parts, listener: socket.socket) -> int:
     )
     server = _Server(config)
     parts.services.failure.then(lambda: setattr(server, "should_exit", True))
-    background = [asyncio.create_task(task) for task in parts.background()]
+    background = [asyncio.create_task(task) for task in (*parts.background(), _watch(claims, server))]
     try:
         await server.serve(sockets=[listener])
     finally:

@@ -8,17 +8,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
+from mcai import layout
 from mcai.errors import DaemonError, DaemonStartError, TimeoutExpiredError, from_wire
+from mcai.files import open_lock, open_regular, open_to_append
 from mcai.paths import Home
 
 START_TIMEOUT_S = 30.0
@@ -39,20 +42,27 @@ class Owner(msgspec.Struct, frozen=True):
     started_at: str
 
 
+_decode_owner = msgspec.json.Decoder(Owner).decode  # made once, before there are threads: see mcai.records
+
+
 def running(home: Home) -> Owner | None:
     """Return who owns the home now, or None."""
     try:
-        with home.lock_path.open("rb") as lock:
+        with open_regular(home.lock_path, follow=False) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return msgspec.json.decode(lock.read(), type=Owner)
+                return _decode_owner(lock.read())
             return None
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         # The owner has the lock and has not written its name yet.
         return Owner(pid=0, version="", started_at="")
+    except OSError as error:
+        if home.lock_path.is_symlink() or not home.lock_path.is_file():
+            return None  # whoever owns a home locks a file
+        raise DaemonError(f"{home.lock_path}: {error.strerror}", hint="Mend it: mcai doctor --fix") from error
 
 
 def answers(home: Home) -> bool:
@@ -71,11 +81,14 @@ def start(home: Home, timeout_s: float = START_TIMEOUT_S) -> bool:
 
     Raises:
         DaemonStartError: it ended before it listened; or the very error that it ended with.
+        DamagedError: something in the home is no file or folder as it must be.
         TimeoutExpiredError: it does not listen in time.
     """
     deadline = time.monotonic() + timeout_s
     child: subprocess.Popen[bytes] | None = None
     log_start = 0
+    if not answers(home):
+        layout.check(home)
     with start_lock(home, deadline):
         while not answers(home):
             if time.monotonic() > deadline:
@@ -97,7 +110,7 @@ def start(home: Home, timeout_s: float = START_TIMEOUT_S) -> bool:
 
 
 def stop(home: Home, timeout_s: float = STOP_TIMEOUT_S) -> Owner | None:
-    """Stop the daemon and wait until it has let go of the home; return who it was, None when none ran.
+    """Stop the daemon and wait until its process has ended; return who it was, None when none ran.
 
     Raises:
         TimeoutExpiredError: it still runs after ``timeout_s``.
@@ -109,19 +122,44 @@ def stop(home: Home, timeout_s: float = STOP_TIMEOUT_S) -> Owner | None:
     while owner and not owner.pid and time.monotonic() < deadline:
         time.sleep(_POLL_S)
         owner = running(home)
-    if owner and owner.pid:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(owner.pid, signal.SIGTERM)
-    while running(home):
-        if time.monotonic() > deadline:
-            raise TimeoutExpiredError(
-                f"the daemon (pid {owner.pid if owner else '?'}) did not stop within {timeout_s:g} s",
-                hint="It may be writing something big; try again, or end it with kill.",
-            )
-        time.sleep(_POLL_S)
+    if owner is None:
+        return None
+    with _process(owner.pid) as has_ended:
+        if owner.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(owner.pid, signal.SIGTERM)
+        # It lets go of the home a little before it ends. Another one may have the home by then.
+        while not has_ended() or running(home) == owner:
+            if time.monotonic() > deadline:
+                raise TimeoutExpiredError(
+                    f"the daemon (pid {owner.pid or 'not known yet'}) did not stop within {timeout_s:g} s",
+                    hint="It may be writing something big; try again, or end it with kill.",
+                )
+            time.sleep(_POLL_S)
     for child in _children:
         child.poll()
     return owner
+
+
+@contextlib.contextmanager
+def _process(pid: int) -> Iterator[Callable[[], bool]]:
+    """Yield what tells whether a process has ended, be it that its parent has not asked for it yet.
+
+    Where the system has no descriptors of processes, and for pid 0, it is taken to have ended: its lock decides.
+    """
+    try:
+        descriptor = os.pidfd_open(pid) if pid and hasattr(os, "pidfd_open") else -1
+    except OSError:
+        descriptor = -1  # it has ended meanwhile
+    if descriptor < 0:
+        yield lambda: True
+        return
+    ended = select.poll()
+    ended.register(descriptor, select.POLLIN)
+    try:
+        yield lambda: bool(ended.poll(0))
+    finally:
+        os.close(descriptor)
 
 
 def _prepare(home: Home) -> None:
@@ -143,7 +181,7 @@ def start_lock(home: Home, deadline: float) -> Iterator[None]:
     """
     _prepare(home)
     try:
-        descriptor = os.open(home.start_lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = open_lock(home.start_lock_path)
     except OSError as error:
         raise DaemonStartError(
             f"the home {home.dir} cannot be written: {error.strerror}", hint="Set MCAI_HOME to a folder of your own."
@@ -165,7 +203,7 @@ def start_lock(home: Home, deadline: float) -> Iterator[None]:
 
 
 def _spawn(home: Home) -> subprocess.Popen[bytes]:
-    log = os.open(home.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    log = open_to_append(home.log_path)
     try:
         return subprocess.Popen(
             # -P: whatever lies in / or in the caller's folder must not shadow a module of the daemon.
@@ -190,7 +228,7 @@ def note(text: str) -> None:
 def _reason(log_path: Path, offset: int) -> DaemonError | None:
     """The error that the daemon named as its last words, if it did."""
     with contextlib.suppress(OSError, msgspec.DecodeError, KeyError, TypeError, AttributeError):
-        with log_path.open("rb") as log:
+        with open_regular(log_path) as log:
             log.seek(offset)
             last = log.read().rstrip().rsplit(b"\n", 1)[-1]
         told = msgspec.json.decode(last)["error"]

@@ -7,18 +7,22 @@ prints one JSON document on stdout and, while it works, lines that say what it d
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any, TypeAlias, TypeVar
 
 import msgspec
 
 from mcai.client import lifecycle
 from mcai.errors import DaemonError, McaiError, from_wire
+from mcai.files import put_aside
 from mcai.paths import Home
 from mcai.records import DoctorReport, RestoreResult
 
@@ -49,7 +53,7 @@ def restore(
     words = ["restore", str(source.absolute())]
     words += ["--to-epoch", str(to_epoch)] if to_epoch is not None else []
     words += ["--to-time", to_time] if to_time is not None else []
-    with _alone(home, tell):
+    with _in_order(), _alone(home, tell):
         tell("restoring")
         return _run(home, words, RestoreResult, tell)
 
@@ -68,8 +72,47 @@ def doctor(home: Home, *, fix: bool, tell: Tell) -> DoctorReport:
     """
     if not fix:
         return _run(home, ["doctor"], DoctorReport, tell)
-    with _alone(home, tell):
+    # Before any lock is asked for. They hold nothing but the owner's name.
+    for lock in (home.start_lock_path, home.lock_path):
+        if lock.is_symlink() or (os.path.lexists(lock) and not lock.is_file()):
+            tell(f"putting aside {lock}, which is no file")
+            put_aside(lock, home.damaged_dir)
+    with _in_order(), _alone(home, tell):
         return _run(home, ["doctor", "--fix"], DoctorReport, tell)
+
+
+class _Ended(BaseException):
+    """Somebody wants this process to end: not an error, so that nothing but the way out takes notice of it."""
+
+
+@contextlib.contextmanager
+def _in_order() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end this process only after the block has left everything as it must be.
+
+    Only the main thread can say what a signal does; in any other the process ends at once, and the child with it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, lambda number, frame: None)  # once is enough; a child must not inherit SIG_IGN
+        raise _Ended(number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    mine = [number for number, handler in before.items() if handler is signal.SIG_DFL]
+    for number in mine:
+        signal.signal(number, end)
+    caught = 0
+    try:
+        yield
+    except _Ended as ended:
+        caught = int(ended.args[0])
+    finally:
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
+    if caught:
+        os.kill(os.getpid(), caught)
 
 
 @contextlib.contextmanager
@@ -110,14 +153,14 @@ def _run(home: Home, words: Sequence[str], record: type[T], tell: Tell) -> T:
         # -P: whatever lies in / must not shadow a module of the daemon.
         [sys.executable, "-P", "-m", "mcai_daemon", "--home", str(home.dir), "--maintenance", *words],
         cwd="/",
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # nothing is written: where it ends, because this process was killed, the child ends
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
         start_new_session=True,  # Ctrl-C is for this process, which ends the child in order
     )
-    assert child.stdout and child.stderr
+    assert child.stdin and child.stdout and child.stderr
     heard = _Heard(child.stderr, tell)
     try:
         document = child.stdout.read()
@@ -128,6 +171,7 @@ def _run(home: Home, words: Sequence[str], record: type[T], tell: Tell) -> T:
             child.terminate()
             child.wait()
         heard.join()
+        child.stdin.close()
         child.stdout.close()
         child.stderr.close()
 
@@ -162,8 +206,11 @@ def _answer(document: str, last_line: str, code: int, record: type[T]) -> T:
     try:
         return msgspec.convert(told, record)
     except msgspec.ValidationError:
-        ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        raise DaemonError(f"the maintenance process {ended}, without an answer", hint=last_line[:200]) from None
+        if code < 0:
+            cause = f"the maintenance process was killed by signal {-code}"
+            raise DaemonError(cause, hint="Nothing is lost, and nothing is half done: run the command again.") from None
+        cause = f"the maintenance process ended with exit code {code}, without an answer"
+        raise DaemonError(cause, hint=last_line[:200]) from None
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from mcai.wire import (
     Flow,
     Request,
 )
+from mcai.words import quoted
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,6 +28,10 @@ Out = TypeVar("Out")
 
 ATTEMPTS = 3
 """How often a repeatable request is sent when the daemon goes away under it."""
+
+
+MAX_TARGET_BYTES = 60_000
+"""The daemon's parser takes 65,536 bytes before the body, headers too, and would only say that this is no HTTP."""
 
 
 class Session:
@@ -41,11 +46,21 @@ class Session:
         self._epoch = 0
 
     def target(self, request: Request) -> str:
-        """Return path and query string; reads ask for nothing older than what this client wrote."""
+        """Return path and query string; reads ask for nothing older than what this client wrote.
+
+        Raises:
+            InvalidRequestError: they cannot be sent.
+        """
         query = {name: value for name, value in request.query.items() if value is not None}
         if self._epoch and (request.method == "GET" or request.path == "/v1/search"):
             query["min_epoch"] = self._epoch
-        return f"{request.path}?{urlencode(query, doseq=True)}" if query else request.path
+        try:
+            target = f"{request.path}?{urlencode(query, doseq=True)}" if query else request.path
+        except UnicodeEncodeError:
+            raise InvalidRequestError("the request has a text that is no valid Unicode") from None
+        if len(target) > MAX_TARGET_BYTES:
+            raise InvalidRequestError(f"names and filters have {len(target):,} bytes, {MAX_TARGET_BYTES:,} are allowed")
+        return target
 
     def headers(self, request: Request) -> dict[str, str]:
         """Return the headers to send.
@@ -55,7 +70,7 @@ class Session:
         """
         for name, value in request.headers.items():
             if not (value.isascii() and value.isprintable()):
-                raise InvalidRequestError(f"{name} {value[:40]!r} may have printable ASCII characters only")
+                raise InvalidRequestError(f"{name} {quoted(value)} may have printable ASCII characters only")
         common = {
             "host": SOCKET_HOST,
             PROTOCOL_HEADER: str(PROTOCOL_VERSION),

@@ -6,14 +6,15 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from mcai.client import lifecycle
-from mcai.client.export import ExportStream
 from mcai.client.http import Connection, Response
 from mcai.client.session import ATTEMPTS, Session, verb
 from mcai.errors import DaemonError, DaemonNotRunningError, TimeoutExpiredError
 from mcai.wire import Answer, Flow, Request, calls, error_of
+
+if TYPE_CHECKING:
+    from mcai.client.export import ExportStream
 
 T = TypeVar("T")
 
@@ -100,6 +101,8 @@ class Client:
         Args:
             format: ``jsonl`` or ``parquet``.
         """
+        from mcai.client.export import ExportStream
+
         query = {"format": format, **calls.filters(**filters)}
         request = Request("GET", "/v1/export", query, timeout_s=EXPORT_TIMEOUT_S)
         connection, response = self._ask(request, lambda connection, response: (connection, response))
@@ -154,6 +157,8 @@ class Client:
             case FileNotFoundError() | NotADirectoryError() | ConnectionRefusedError():
                 if not self.session.start:
                     raise DaemonNotRunningError() from error
+                from mcai.client import lifecycle  # not needed where a daemon answers
+
                 lifecycle.start(self.session.home)
             case TimeoutError():
                 raise TimeoutExpiredError(f"no whole answer to {request.method} {request.path} in time") from error

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -29,22 +28,20 @@ SOCKET_HOST = "localhost"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One HTTP request, ready to be sent."""
 
     method: str
     path: str
-    query: Mapping[str, Any] = field(default_factory=dict)
+    query: Mapping[str, Any] = {}
     """Values are text, numbers, booleans or lists of them; None is left out."""
     body: bytes | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     timeout_s: float | None = None
     """None: the client's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """One HTTP answer, read to its end. Header names are lower case."""
 
     status: int
@@ -65,10 +62,13 @@ class _Envelope(msgspec.Struct):
     error: _Error
 
 
+_decode_error = msgspec.json.Decoder(_Envelope).decode  # made once, before there are threads: see mcai.records
+
+
 def error_of(answer: Answer) -> McaiError:
     """Make the error that a failed answer names."""
     try:
-        error = msgspec.json.decode(answer.body, type=_Envelope).error
+        error = _decode_error(answer.body).error
     except msgspec.DecodeError:
         return DaemonError(f"the daemon answered HTTP {answer.status} without a reason")
     return from_wire(error.code, error.message, error.hint)

@@ -99,10 +99,11 @@ def _rewritten(**fields: int | str) -> Callable[[Path], object]:
     return rewrite
 
 
-def _outside(folder: Path) -> None:
+def _name_file(folder: Path, path: str) -> None:
+    """Have the manifest name one file more, which is there beside the backup if the path leads there."""
     told = msgspec.json.decode((folder / folders.MANIFEST).read_bytes())
     (folder.parent / "secret").write_text("x")
-    told["files"].append({"path": "../secret", "bytes": 1, "sha256": "0" * 64})
+    told["files"].append({"path": path, "bytes": 1, "sha256": "0" * 64})
     (folder / folders.MANIFEST).write_bytes(msgspec.json.encode(told))
 
 
@@ -116,11 +117,19 @@ SPOILED: dict[str, tuple[Callable[[Path], object], type[McaiError]]] = {
         BackupDamagedError,
     ),
     "manifest missing": (lambda folder: (folder / folders.MANIFEST).unlink(), BackupDamagedError),
+    "odd chain": (_rewritten(chain="abc"), BackupDamagedError),
+    "NUL in a path": (lambda folder: _name_file(folder, "a\0b"), BackupDamagedError),
+    "epoch below 0": (_rewritten(epoch=-5), BackupDamagedError),
+    "format below 0": (_rewritten(mcai_backup=-7), BackupDamagedError),
+    "manifest is a FIFO": (
+        lambda folder: [make(folder / folders.MANIFEST) for make in (Path.unlink, os.mkfifo)],
+        BackupDamagedError,
+    ),
     "manifest is no JSON": (lambda folder: (folder / folders.MANIFEST).write_bytes(b"\xff{"), BackupDamagedError),
     "manifest of something else": (lambda folder: (folder / folders.MANIFEST).write_text("[1]"), BackupDamagedError),
     "manifest with other counts": (_rewritten(rows=99), McaiError),
     "manifest of another history": (_rewritten(chain="00" * 16), McaiError),
-    "a file outside": (_outside, BackupDamagedError),
+    "a file outside": (lambda folder: _name_file(folder, "../secret"), BackupDamagedError),
     "newer format": (_rewritten(mcai_backup=99), SchemaVersionError),
     "newer schema": (_rewritten(schema_version=99), SchemaVersionError),
     "not there": (shutil.rmtree, NotFoundError),
@@ -181,7 +190,7 @@ def test_no_room_is_said_before_anything_is_written(
 ) -> None:
     """Neither a backup nor a restore begins what cannot fit."""
     home, sound = made
-    usage = type("Usage", (), {"free": 1 << 20})
+    usage = type("Usage", (), {"total": 1 << 30, "free": 1 << 20})
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     before = digests(home.dir)
     with pytest.raises(StoreFullError, match="MiB are free"):

@@ -100,7 +100,7 @@ def test_run_becomes_the_daemon(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_logs_show_the_last_lines(home: Path) -> None:
     """-n lines of the log, cleaned of control characters; with --json one document."""
     (home / "daemon.log").write_text("".join(f'{{"event": "e{n}"}}\n' for n in range(5000)) + "plain \x1b[31m\n")
-    assert mcai("daemon", "logs", "-n", "2").stdout == '{"event": "e4999"}\nplain [31m\n'
+    assert mcai("daemon", "logs", "-n", "2").stdout == '{"event": "e4999"}\nplain \\x1b[31m\n'
     document = mcai("daemon", "logs", "-n", "3", "--json").document
     assert document["ok"] and len(document["lines"]) == 3 and document["path"] == str(home / "daemon.log")
     assert mcai("daemon", "logs", "-n", "0").stdout == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,9 +11,16 @@ import duckdb
 import pytest
 
 from catalog_contract import CALM, numbered
-from mcai.errors import CatalogDamagedError, DamagedError, FatalStoreError, StoreError, StoreFullError
+from mcai.errors import (
+    CatalogDamagedError,
+    DamagedError,
+    FatalStoreError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from mcai.store.duck import DuckCatalog, salvage, scrub, verify
-from mcai.store.duck.connection import engine_errors, quoted, wal_path
+from mcai.store.duck.connection import connect, engine_errors, quoted, wal_path
 from upkeep_kit import flip, full_disk
 
 ROWS = 2_000
@@ -146,6 +154,23 @@ def test_file_that_holds_something_else_is_refused(catalog: DuckCatalog, tmp_pat
 @pytest.mark.parametrize(
     ("said", "is_damage"),
     [
+        (
+            'Could not read enough bytes from file "/home/catalog.duckdb": attempted to read 9 bytes from location 7',
+            True,
+        ),
+        ('Could not read from file "/home/catalog.duckdb": Input/output error', True),
+        ('The file "/home/catalog.duckdb" exists, but it is not a valid DuckDB database file!', True),
+        ("Failed to deserialize: field id mismatch, expected: 100, got: 0", True),
+        ("Failed to load metadata pointer (id 3, idx 1, ptr 3)", True),
+        ("Corrupt WAL file: entry at byte position 8 computed checksum 1 does not match stored checksum 2", True),
+        ("Corrupted database - loaded column with index 1, count 2 did not match count of row group 3", True),
+        (
+            'Could not read enough bytes from file "/home/tmp/duckdb_temp_storage-0.tmp": attempted to read 9 bytes',
+            False,
+        ),
+        ('Could not read from file "/home/catalog.duckdb": Permission denied', False),
+        ('Cannot open file "/home/catalog.duckdb": Too many open files', False),
+        ('Could not write file "/home/catalog.duckdb": No space left on device', False),
         ("Corrupt database file: computed checksum 1 does not match stored checksum 2", True),
         ("Corrupted ALP segment: factor 20 exceeds exponent 3", True),
         ("Failed to scan dictionary string. Database file appears to be corrupted.", True),
@@ -158,6 +183,41 @@ def test_damage_is_what_the_engine_says_not_what_it_quotes(said: str, is_damage:
     with pytest.raises(StoreError) as caught, engine_errors():
         raise duckdb.IOException(said)
     assert isinstance(caught.value, CatalogDamagedError) == is_damage
+
+
+@pytest.mark.parametrize("kind", [duckdb.Error, duckdb.FatalException, duckdb.InternalException])
+def test_damage_is_told_by_errors_about_files(kind: type[duckdb.Error]) -> None:
+    """DuckDB's own kind of error for damage has no class in Python, and a checkpoint quotes it in a fatal one."""
+    with pytest.raises(CatalogDamagedError, match="in block at location 4"), engine_errors():
+        raise kind("Corrupt database file: computed checksum 1 does not match stored checksum 2 in block at location 4")
+    with pytest.raises(StoreError) as caught, engine_errors():
+        raise duckdb.ConversionException("Could not convert 'Corrupt database file: computed checksum' to INT64")
+    assert not isinstance(caught.value, FatalStoreError)
+
+
+@pytest.mark.parametrize("told", ["Permission denied", "Too many open files", "Read-only file system"])
+def test_what_the_system_says_no_to_is_not_damaged(path: Path, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    """The file is left where it is, and the reason is named: another start may find it sound."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise duckdb.IOException(f'Cannot open file "{path}": {told}')
+
+    monkeypatch.setattr(duckdb, "connect", refuse)
+    with pytest.raises(StoreUnavailableError, match=told):
+        connect(path)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.004, 0.02, 0.25, 0.5, 0.75, 0.99])
+def test_a_file_cut_short_is_damaged_wherever_it_is_read(catalog: DuckCatalog, path: Path, part: float) -> None:
+    """At its opening or when its rows are read: no cut is taken for anything but damage."""
+    catalog.close()
+    os.truncate(path, int(path.stat().st_size * part))
+    with pytest.raises((DamagedError, CatalogDamagedError), match=r"damaged|cannot be opened"):
+        again = DuckCatalog.open(path)
+        try:
+            verify.read_everything(again)
+        finally:
+            again.close()
 
 
 def test_any_path_can_be_attached(catalog: DuckCatalog, tmp_path: Path) -> None:

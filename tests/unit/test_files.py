@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,40 @@ def test_parts_show_only_when_all_of_them_are_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no more"):
         files.write_parts(path, broken())
     assert path.read_bytes() == b"before"
+
+
+STRANGE: dict[str, Callable[[Path], object]] = {
+    "a folder": Path.mkdir,
+    "a FIFO": os.mkfifo,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+}
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_what_is_no_file_is_refused_at_once(what: str, tmp_path: Path) -> None:
+    """Nobody waits for a FIFO or reads a device without end: the error names what lies there."""
+    path = tmp_path / "file"
+    STRANGE[what](path)
+    assert files.not_a_file(path) == what
+    for use in (files.read_small, files.open_regular, files.open_to_append, files.read_note):
+        with pytest.raises(OSError):
+            use(path)
+    with pytest.raises(OSError):
+        files.open_lock(path)
+
+
+def test_small_file_has_a_limit(tmp_path: Path) -> None:
+    """What is longer than it can be is none of ours, and is not read into memory."""
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    assert files.read_small(path, limit_bytes=5) == b"12345"
+    with pytest.raises(OSError, match="more than 4 bytes"):
+        files.read_small(path, limit_bytes=4)
+
+
+def test_put_aside_moves_the_link_itself(tmp_path: Path) -> None:
+    """Where a link leads to stays where it is."""
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "link").symlink_to("kept")
+    moved = files.put_aside(tmp_path / "link", tmp_path / "aside")
+    assert moved.is_symlink() and (tmp_path / "kept").is_dir() and not (tmp_path / "link").is_symlink()

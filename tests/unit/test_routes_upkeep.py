@@ -102,7 +102,7 @@ NO_FILTERS = Filters()
         (calls.drop_dataset(" a/b "), "drop_dataset", ("drop_dataset", ("a/b",), {"dry_run": False})),
         (calls.drop_dataset("d", dry_run=True), "drop_dataset", ("drop_dataset", ("d",), {"dry_run": True})),
         (calls.rotate(), "rotate", ("rotate", (None,), {"dry_run": False})),
-        (calls.rotate(0, dry_run=True), "rotate", ("rotate", (0,), {"dry_run": True})),
+        (calls.rotate(1, dry_run=True), "rotate", ("rotate", (1,), {"dry_run": True})),
         (
             calls.archived(limit=2, cursor="c", domain=["b", "a"], source="/x"),
             "archived",

@@ -18,24 +18,30 @@ app = typer.Typer(add_completion=False)
 _ONE = "One example"
 SHOWN_REASONS = 20
 
+Stdin = Annotated[
+    Literal["-"] | None, typer.Argument(metavar="-", help="Read JSON lines from stdin, one example a line.")
+]
+Content = Annotated[str | None, typer.Option(help="The prompt.", rich_help_panel=_ONE)]
+Response = Annotated[str | None, typer.Option(help="The answer.", rich_help_panel=_ONE)]
+Domain = Annotated[str | None, typer.Option(help="General by default; with - it overrides every line's own.")]
+Emotion = Annotated[str | None, typer.Option(help="The emotion's name.", rich_help_panel=_ONE)]
+FrequencyHz = Annotated[float | None, typer.Option(metavar="HZ", help="Not negative.", rich_help_panel=_ONE)]
+CreatedAt = Annotated[str | None, typer.Option(metavar="DATE", help="ISO 8601.", rich_help_panel=_ONE)]
+Source = Annotated[str | None, typer.Option(help="Where it is from.", rich_help_panel=_ONE)]
+Metadata = Annotated[str | None, typer.Option(metavar="JSON", help="An object.", rich_help_panel=_ONE)]
+
 
 @app.command()
 def add(
-    stdin: Annotated[
-        Literal["-"] | None, typer.Argument(metavar="-", help="Read JSON lines from stdin, one example a line.")
-    ] = None,
-    content: Annotated[str | None, typer.Option(help="The prompt.", rich_help_panel=_ONE)] = None,
-    response: Annotated[str | None, typer.Option(help="The answer.", rich_help_panel=_ONE)] = None,
-    domain: Annotated[
-        str | None, typer.Option(help="General by default; with - it overrides every line's own.")
-    ] = None,
-    emotion: Annotated[str | None, typer.Option(help="The emotion's name.", rich_help_panel=_ONE)] = None,
-    frequency_hz: Annotated[
-        float | None, typer.Option(metavar="HZ", help="Not negative.", rich_help_panel=_ONE)
-    ] = None,
-    created_at: Annotated[str | None, typer.Option(metavar="DATE", help="ISO 8601.", rich_help_panel=_ONE)] = None,
-    source: Annotated[str | None, typer.Option(help="Where it is from.", rich_help_panel=_ONE)] = None,
-    metadata: Annotated[str | None, typer.Option(metavar="JSON", help="An object.", rich_help_panel=_ONE)] = None,
+    stdin: Stdin = None,
+    content: Content = None,
+    response: Response = None,
+    domain: Domain = None,
+    emotion: Emotion = None,
+    frequency_hz: FrequencyHz = None,
+    created_at: CreatedAt = None,
+    source: Source = None,
+    metadata: Metadata = None,
     json: Json = False,
     no_start: NoStart = False,
 ) -> None:
@@ -46,16 +52,9 @@ def add(
     [bold]mcai add --domain coding --content "What is a set?" --response "Things."[/bold]
     [bold]cat examples.jsonl | mcai add -[/bold]
     """
-    given = {
-        "content": content,
-        "response": response,
-        "domain": domain,
-        "emotion": emotion,
-        "frequency_hz": frequency_hz,
-        "created_at": created_at,
-        "source": source,
-        "metadata": json_object(metadata, "--metadata"),
-    }
+    given: dict[str, Any] = {"content": content, "response": response, "domain": domain, "emotion": emotion}
+    given |= {"frequency_hz": frequency_hz, "created_at": created_at, "source": source}
+    given["metadata"] = json_object(metadata, "--metadata")
     example = {name: value for name, value in given.items() if value is not None}
     _check(example, from_stdin=stdin is not None)
     client = connect(no_start)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mcai.suggest import did_you_mean
+from mcai.words import quoted
 from mcai_cli import output
 from mcai_cli.connect import connect
 from mcai_cli.options import ExampleId, Json, NoStart, json_object
@@ -15,6 +16,11 @@ from mcai_cli.options import ExampleId, Json, NoStart, json_object
 app = typer.Typer(add_completion=False)
 
 CLEARABLE = ("response", "emotion", "frequency_hz", "created_at", "metadata")
+
+Metadata = Annotated[str | None, typer.Option(metavar="JSON", help="An object, in place of the present one.")]
+Clear = Annotated[
+    list[str] | None, typer.Option(metavar="FIELD", help=f"Empty one of {', '.join(CLEARABLE)}; may be repeated.")
+]
 
 
 @app.command()
@@ -26,12 +32,8 @@ def edit(
     emotion: Annotated[str | None, typer.Option(help="The emotion's name.")] = None,
     frequency_hz: Annotated[float | None, typer.Option(metavar="HZ", help="Not negative.")] = None,
     created_at: Annotated[str | None, typer.Option(metavar="DATE", help="ISO 8601; UTC without a zone.")] = None,
-    metadata: Annotated[
-        str | None, typer.Option(metavar="JSON", help="An object, in place of the present one.")
-    ] = None,
-    clear: Annotated[
-        list[str] | None, typer.Option(metavar="FIELD", help=f"Empty one of {', '.join(CLEARABLE)}; may be repeated.")
-    ] = None,
+    metadata: Metadata = None,
+    clear: Clear = None,
     json: Json = False,
     no_start: NoStart = False,
 ) -> None:
@@ -64,7 +66,7 @@ def edit(
 
 def _check_clearable(name: str, changes: Mapping[str, Any]) -> None:
     if name not in CLEARABLE:
-        told = f"'{name}' is not one of {', '.join(CLEARABLE)}. {did_you_mean(name, CLEARABLE)}"
+        told = f"{quoted(name)} is not one of {', '.join(CLEARABLE)}. {did_you_mean(name, CLEARABLE)}"
         raise typer.BadParameter(told.rstrip(), param_hint="--clear")
     if name in changes:
         raise typer.BadParameter(f"{name} cannot be set and cleared at once.", param_hint="--clear")

@@ -16,14 +16,17 @@ from mcai_cli.options import Domains, EmotionName, Frequency, Json, NoStart, Sin
 
 app = typer.Typer(add_completion=False)
 
+Format = Literal["jsonl", "parquet"]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="FILE", help="Write here instead of stdout; replaced when it exists."),
+]
+
 
 @app.command()
 def export(
-    file: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write here instead of stdout; replaced when it exists."),
-    ] = None,
-    format: Annotated[Literal["jsonl", "parquet"], typer.Option(help="The file's kind.")] = "jsonl",
+    file: OutputFile = None,
+    format: Annotated[Format, typer.Option(help="The file's kind.")] = "jsonl",
     domain: Domains = None,
     emotion: EmotionName = None,
     frequency: Frequency = None,
@@ -55,16 +58,13 @@ def export(
                 output.write_bytes(chunk)
             return
         target = save(stream, file)
-    result = ExportResult(
-        path=output.unicode_path(target),
-        format=format,
-        rows=stream.rows,
-        bytes=stream.bytes,
-        sha256=stream.sha256,
-        epoch=stream.epoch,
-    )
+    path = output.unicode_path(target)
+    _report(ExportResult(path, format, stream.rows, stream.bytes, stream.sha256, stream.epoch), json)
+
+
+def _report(done: ExportResult, json: bool) -> None:
     if json:
-        output.print_json(result)
-    else:
-        output.say(f"{result.rows:,} rows, {result.bytes:,} bytes, epoch {result.epoch}: {result.path}")
-        output.say(f"sha256 {result.sha256}")
+        output.print_json(done)
+        return
+    output.say(f"{done.rows:,} rows, {done.bytes:,} bytes, epoch {done.epoch}: {done.path}")
+    output.say(f"sha256 {done.sha256}")

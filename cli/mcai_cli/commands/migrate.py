@@ -20,22 +20,23 @@ from mcai_cli.options import Json, NoStart, key_map
 
 app = typer.Typer(add_completion=False)
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would happen; write nothing.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Write nothing and exit 1 if any record would be rejected.")]
+KeyNames = Annotated[
+    str | None,
+    typer.Option("--map", metavar="content=K,response=K", help="The keys of a shape that is not recognised."),
+]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until the search index has everything.")]
+
 
 @app.command()
 def migrate(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders; - is stdin.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would happen; write nothing.")] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Write nothing and exit 1 if any record would be rejected.")
-    ] = False,
+    dry_run: DryRun = False,
+    strict: Strict = False,
     domain: Annotated[str | None, typer.Option(metavar="D", help="Put everything into this domain.")] = None,
-    key_names: Annotated[
-        str | None,
-        typer.Option("--map", metavar="content=K,response=K", help="The keys of a shape that is not recognised."),
-    ] = None,
-    no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Do not wait until the search index has everything.")
-    ] = False,
+    key_names: KeyNames = None,
+    no_wait: NoWait = False,
     json: Json = False,
     no_start: NoStart = False,
 ) -> None:

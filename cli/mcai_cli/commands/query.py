@@ -20,20 +20,19 @@ ROWS = 100
 _SEARCH = "Search (with TEXT)"
 _PAGES = "Pages (without TEXT)"
 
+SearchMode = Annotated[calls.Mode | None, typer.Option(help="Hybrid by default.", rich_help_panel=_SEARCH)]
+Explain = Annotated[bool, typer.Option("--explain", help="Show the scores' parts.", rich_help_panel=_SEARCH)]
+PageCursor = Annotated[str | None, typer.Option(metavar="C", help="Go on after the last page.", rich_help_panel=_PAGES)]
+Limit = Annotated[int | None, typer.Option(metavar="N", help=f"1 to 1,000; {HITS} hits or {ROWS} rows by default.")]
+
 
 @app.command()
 def query(
     text: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="What to look for.")] = None,
-    mode: Annotated[calls.Mode | None, typer.Option(help="Hybrid by default.", rich_help_panel=_SEARCH)] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show the scores' parts.", rich_help_panel=_SEARCH)
-    ] = False,
-    cursor: Annotated[
-        str | None, typer.Option(metavar="C", help="Go on after the last page.", rich_help_panel=_PAGES)
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", help=f"1 to 1,000; {HITS} hits or {ROWS} rows by default.")
-    ] = None,
+    mode: SearchMode = None,
+    explain: Explain = False,
+    cursor: PageCursor = None,
+    limit: Limit = None,
     format: Annotated[Format, typer.Option(help="How to print.")] = "table",
     full: Full = False,
     domain: Domains = None,
@@ -58,12 +57,11 @@ def query(
     )
     client = connect(no_start)
     if text is None:
-        page = client.page(limit=ROWS if limit is None else limit, cursor=cursor, **filters)
-        _print_page(page, chosen, full)
-    else:
-        asked = " ".join(text)
-        result = client.search(asked, mode or "hybrid", HITS if limit is None else limit, explain=explain, **filters)
-        _print_hits(result, chosen, asked, full=full, filtered=bool(filters))
+        _print_page(client.page(limit=ROWS if limit is None else limit, cursor=cursor, **filters), chosen, full)
+        return
+    asked = " ".join(text)
+    result = client.search(asked, mode or "hybrid", HITS if limit is None else limit, explain=explain, **filters)
+    _print_hits(result, chosen, asked, full=full, filtered=bool(filters))
 
 
 def _check(

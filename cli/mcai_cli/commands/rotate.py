@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from mcai.words import quoted
 from mcai_cli import output
 from mcai_cli.connect import connect
-from mcai_cli.options import DryRun, Json, NoStart, check_not_negative
+from mcai_cli.options import DryRun, Json, NoStart
 
 app = typer.Typer(add_completion=False)
 
@@ -17,7 +18,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def rotate(
     max_rows: Annotated[
-        int | None, typer.Option("--max", metavar="N", help="Keep N examples of each domain, policy or not.")
+        int | None, typer.Option("--max", metavar="N", help="Keep N (1 or more) of each domain, policy or not.")
     ] = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -32,7 +33,10 @@ def rotate(
     [bold]mcai rotate --max 1000 --dry-run[/bold]
     [bold]mcai rotate --max 1000[/bold]
     """
-    check_not_negative(max_rows, "--max")
+    if max_rows is not None and max_rows < 1:
+        # In the settings 0 means any number; taken as a number to keep, it would archive everything.
+        told = f"{quoted(max_rows)} is below 1: so many stay. To delete a domain: mcai datasets delete D"
+        raise typer.BadParameter(told, param_hint="--max")
     done = connect(no_start).rotate(max_rows, dry_run=dry_run)
     if json:
         output.print_json(done)

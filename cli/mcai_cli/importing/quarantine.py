@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +40,7 @@ class Quarantine:
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
                 self._out = os.fdopen(descriptor, "wb")
+                fcntl.flock(self._out, fcntl.LOCK_SH)  # `mcai forget` leaves alone what is still being written
             write_quarantine_line(rejected, self._out)
         except OSError as error:
             self._fail(error)

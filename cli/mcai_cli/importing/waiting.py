@@ -43,8 +43,7 @@ def _wait(client: Client, epoch: int, advance: Advance) -> int:
     poll_s = FIRST_POLL_S
     while True:
         status = client.status()
-        # "catching_up" with nothing to catch up is upkeep: only after it are searches as fast and as good as they get.
-        if status.index_epoch >= epoch and status.index.state != "catching_up":
+        if status.index_epoch >= epoch:
             return status.index_epoch
         mark = (status.index_epoch, status.index.pending)
         if mark != last_mark:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-
 from rich.text import Text
 
 from mcai.records import DomainChange, EpochDiff, EpochLog, RollbackResult
-from mcai_cli.output import counted, one_line, say
+from mcai_cli.output import counted, one_line, say, shell_word
 from mcai_cli.show import console, minute
 from mcai_cli.show.tables import table
 
@@ -73,13 +71,14 @@ def say_rollback(done: RollbackResult, epoch: int, domain: str | None) -> None:
 def say_deletion(done: RollbackResult, domain: str) -> None:
     """Print what the deletion of a domain did or would do, and how to undo it."""
     says = "would delete" if done.dry_run else "deleted"
-    say(f"{says} {counted(done.removed, 'example')} of {domain}, archived ones too; {_undone(done, domain)}")
+    say(f"{says} {counted(done.removed, 'example')} of {one_line(domain)}, archived ones too; {_undone(done, domain)}")
 
 
 def _undone(done: RollbackResult, domain: str | None) -> str:
     if done.dry_run:
         return "nothing was changed: a dry run"
-    where = f" {shlex.quote(one_line(domain))}" if domain is not None else ""
+    dashes = "-- " if domain is not None and domain.startswith("-") else ""
+    where = f" {dashes}{shell_word(domain)}" if domain is not None else ""
     return f"epoch {done.epoch}\nundo it: mcai datasets rollback {done.epoch - 1}{where}"
 
 

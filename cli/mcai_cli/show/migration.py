@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from mcai.words import shortened
 from mcai_cli.importing.report import FileReport, Rejection, Report, Totals
 from mcai_cli.output import clean, counted, one_line
 from mcai_cli.show import console
@@ -24,7 +25,9 @@ def print_report(report: Report) -> None:
     out = console()
     _print_counts(out, report)
     remarks = [f for f in report.files if f.reason is not UNSET]
-    _print_some(out, "Files with a remark", [one_line(f"{f.path}: {f.reason}") for f in remarks], len(remarks))
+    _print_some(
+        out, "Files with a remark", [shortened(one_line(f"{f.path}: {f.reason}")) for f in remarks], len(remarks)
+    )
     count = max(len(report.rejections), 0 if report.refused else report.totals.rejected)
     _print_some(out, "Rejected", [_rejection(each) for each in report.rejections], count)
     if report.skipped:

@@ -26,7 +26,9 @@ def table(headers: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[Text
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for header in headers:
         name, justify = (header, "left") if isinstance(header, str) else header
-        made.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True, overflow="ellipsis")
+        made.add_column(
+            one_line(name), justify="right" if justify == "right" else "left", no_wrap=True, overflow="ellipsis"
+        )
     for row in rows:
         made.add_row(*(_cell(value) for value in row))
     return made

@@ -15,8 +15,8 @@ from mcai_daemon.operations import CURSOR, FILTERS, LIMIT, Call, Operation, Sele
 class RotateRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """How much stays."""
 
-    max: Annotated[int, Meta(ge=0, le=MAX_ID)] | None = None
-    """So many examples of each domain; without it the policy of the settings holds."""
+    max: Annotated[int, Meta(ge=1, le=MAX_ID)] | None = None
+    """So many examples of each domain, 1 or more; without it the policy of the settings holds."""
     dry_run: bool = False
 
 

@@ -8,6 +8,7 @@ from mcai.errors import NotFoundError, StoreFullError
 from mcai.identity import clean_name
 from mcai.records import Dataset, Datasets, RollbackResult
 from mcai.suggest import did_you_mean
+from mcai.words import quoted
 from mcai_daemon.operations import DRY_RUN, Call, Operation
 
 
@@ -22,7 +23,7 @@ async def show_dataset(call: Call) -> Dataset:
     by_name = {each.domain: each for each in found}
     if wanted not in by_name:
         raise NotFoundError(
-            f"there is no dataset {wanted[:80]!r}", hint=did_you_mean(wanted, by_name, "See: mcai datasets")
+            f"there is no dataset {quoted(wanted)}", hint=did_you_mean(wanted, by_name, "See: mcai datasets")
         )
     return by_name[wanted]
 
@@ -32,7 +33,7 @@ async def drop_dataset(call: Call) -> RollbackResult:
     return await call.services.knowledge.drop_dataset(domain, dry_run=call.query.get("dry_run", False))
 
 
-_ONE = "/v1/datasets/{domain:path}"
+_ONE = "/v1/datasets/{domain:name}"
 
 OPERATIONS = (
     Operation("GET", "/v1/datasets", "All domains, by name", list_datasets, Datasets),

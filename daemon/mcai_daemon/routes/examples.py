@@ -19,6 +19,7 @@ from mcai.errors import (
 from mcai.filters import MAX_ID
 from mcai.records import MAX_BATCH_RECORDS, AddResult, DeleteResult, Page, StoredExample
 from mcai.wire import EPOCH_HEADER
+from mcai.words import quoted
 from mcai_daemon.operations import CURSOR, FILTERS, LIMIT, Call, Operation, read_number
 
 MAX_BATCH_IDS = 10_000
@@ -84,7 +85,7 @@ def _id_of(call: Call) -> int:
     text: str = call.path["example_id"]
     example_id = read_number(text)
     if example_id is None:
-        raise NotFoundError(f"there is no example {text[:40]!r}", hint="An id is a whole number. See: mcai query")
+        raise NotFoundError(f"there is no example {quoted(text)}", hint="An id is a whole number. See: mcai query")
     return example_id
 
 

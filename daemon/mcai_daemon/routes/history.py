@@ -6,13 +6,13 @@ from msgspec import Struct
 
 from mcai.errors import (
     ConflictError,
-    HistoryPrunedError,
     InvalidCursorError,
     InvalidRequestError,
     NotFoundError,
     StoreFullError,
 )
 from mcai.records import EpochDiff, EpochLog, RollbackResult
+from mcai.words import quoted
 from mcai_daemon.operations import CURSOR, LIMIT, Call, Operation, Parameter, read_number
 
 _DOMAIN = Parameter("domain", "string", "Only this domain, exactly.")
@@ -46,7 +46,7 @@ def _epoch_of(call: Call) -> int:
     text: str = call.path["epoch"]
     epoch = read_number(text)
     if epoch is None:
-        raise NotFoundError(f"there is no epoch {text[:40]!r}", hint="See: mcai datasets log")
+        raise NotFoundError(f"there is no epoch {quoted(text)}", hint="See: mcai datasets log")
     return epoch
 
 
@@ -71,7 +71,7 @@ OPERATIONS = (
             Parameter("to", "integer", "The second epoch."),
             _DOMAIN,
         ),
-        errors=(InvalidRequestError, NotFoundError, HistoryPrunedError),
+        errors=(InvalidRequestError, NotFoundError),
     ),
     Operation(
         "POST",
@@ -80,6 +80,6 @@ OPERATIONS = (
         rollback,
         RollbackResult,
         body=RollbackRequest,
-        errors=(InvalidRequestError, NotFoundError, ConflictError, HistoryPrunedError, StoreFullError),
+        errors=(InvalidRequestError, NotFoundError, ConflictError, StoreFullError),
     ),
 )

@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from mcai.errors import ConflictError, InvalidRequestError, StoreFullError
 from mcai.records import BackupResult, Backups, DoctorReport, ForgetResult
+from mcai.words import quoted
 from mcai_daemon.operations import Call, ExampleId, Operation, Selection
 
 
@@ -37,7 +38,7 @@ async def backup(call: Call) -> BackupResult:
     body: BackupRequest = call.body
     dest = Path(body.dest)
     if not dest.is_absolute() or "\0" in body.dest:
-        raise InvalidRequestError(f"dest {body.dest[:80]!r} is no absolute path")
+        raise InvalidRequestError(f"dest {quoted(body.dest)} is no absolute path")
     return await call.services.upkeep.backup(dest, body.all)
 
 

@@ -72,31 +72,15 @@ def add(examples: Iterable[NewExample | Mapping[str, Any]], idempotency_key: str
     key = idempotency_key or uuid.uuid4().hex
     if len(key) > MAX_KEY_CHARACTERS:
         raise InvalidRequestError(f"an idempotency key may have {MAX_KEY_CHARACTERS} characters")
-    sent: list[int] = []
+    judged = _Judged(examples)
     results: list[AddedItem] = []
-
-    def sendable() -> Iterator[msgspec.Raw]:
-        for index, example in enumerate(examples):
-            try:
-                check_plain(example)
-                raw = msgspec.Raw(to_json(example))
-            except (InvalidRequestError, RecursionError) as error:
-                reason = getattr(error, "message", "it is nested too deeply")
-                results.append(AddedItem(index=index, status="rejected", reason=f"cannot be written as JSON: {reason}"))
-                continue
-            if len(raw) > MAX_ENCODED_BYTES:
-                reason = f"the record has {len(raw):,} bytes as JSON, 1 MiB of text is allowed"
-                results.append(AddedItem(index=index, status="rejected", reason=reason))
-                continue
-            sent.append(index)
-            yield raw
-
     epoch = offset = 0
-    for number, batch in enumerate(batches(sendable())):
+    for number, batch in enumerate(batches(judged)):
         done = yield from add_batch(batch, key=f"{key}/{number}" if number else key)
-        results += [msgspec.structs.replace(item, index=sent[offset + item.index]) for item in done.results]
+        results += [msgspec.structs.replace(item, index=judged.sent[offset + item.index]) for item in done.results]
         offset += len(batch)
         epoch = max(epoch, done.epoch)
+    results += judged.refused
     count = Counter(item.status for item in results)
     return AddResult(
         epoch=epoch,
@@ -105,3 +89,31 @@ def add(examples: Iterable[NewExample | Mapping[str, Any]], idempotency_key: str
         rejected=count["rejected"],
         results=sorted(results, key=lambda item: item.index),
     )
+
+
+class _Judged:
+    """Examples as JSON, one after the other; those that cannot be sent are kept aside."""
+
+    def __init__(self, examples: Iterable[NewExample | Mapping[str, Any]]) -> None:
+        self.sent: list[int] = []
+        """The place of each that was handed out."""
+        self.refused: list[AddedItem] = []
+        self._examples = examples
+
+    def __iter__(self) -> Iterator[msgspec.Raw]:
+        for index, example in enumerate(self._examples):
+            try:
+                check_plain(example)
+                raw = msgspec.Raw(to_json(example))
+            except (InvalidRequestError, RecursionError) as error:
+                reason = getattr(error, "message", "it is nested too deeply")
+                self._refuse(index, f"cannot be written as JSON: {reason}")
+                continue
+            if len(raw) > MAX_ENCODED_BYTES:
+                self._refuse(index, f"the record has {len(raw):,} bytes as JSON, 1 MiB of text is allowed")
+                continue
+            self.sent.append(index)
+            yield raw
+
+    def _refuse(self, index: int, reason: str) -> None:
+        self.refused.append(AddedItem(index=index, status="rejected", reason=reason))

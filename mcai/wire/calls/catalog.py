@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from mcai.records import Dataset, Datasets, Emotion, Emotions, Status
 from mcai.wire import Flow, Request, decode
+from mcai.wire.calls.parameters import segment
 
 
 def status() -> Flow[Status]:
@@ -24,7 +23,7 @@ def dataset(domain: str) -> Flow[Dataset]:
     Raises:
         NotFoundError: there is no such domain.
     """
-    return decode((yield Request("GET", f"/v1/datasets/{quote(domain, safe='')}")), Dataset)
+    return decode((yield Request("GET", f"/v1/datasets/{segment(domain, 'domain')}")), Dataset)
 
 
 def emotions() -> Flow[Emotions]:
@@ -38,4 +37,4 @@ def emotion(name: str) -> Flow[Emotion]:
     Raises:
         NotFoundError: there is no such name; the hint names the nearest.
     """
-    return decode((yield Request("GET", f"/v1/emotions/{quote(name, safe='')}")), Emotion)
+    return decode((yield Request("GET", f"/v1/emotions/{segment(name, 'an emotion')}")), Emotion)

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from mcai.records import DeleteResult, Page, SearchResult, StoredExample
 from mcai.wire import KEY_HEADER, Flow, Request, decode
-from mcai.wire.calls.parameters import Filtering, filters, id_list, to_json, whole_number
+from mcai.wire.calls.parameters import Filtering, filters, id_list, numbers, paging, to_json, whole_number
 
 Mode: TypeAlias = Literal["hybrid", "semantic", "keyword"]
 
@@ -28,7 +28,7 @@ def page(*, limit: int = 100, cursor: str | None = None, **chosen: Unpack[Filter
         InvalidCursorError: the cursor was made with other filters.
         InvalidRequestError: a filter or the limit is out of range.
     """
-    query = {**filters(**chosen), "limit": limit, "cursor": cursor}
+    query = {**filters(**chosen), **paging(limit, cursor)}
     return decode((yield Request("GET", "/v1/examples", query)), Page)
 
 
@@ -62,8 +62,12 @@ def search(
         InvalidRequestError: an empty text, or a mode that a vector cannot have.
     """
     is_text = isinstance(text_or_vector, str)
-    asked: dict[str, Any] = {"text": text_or_vector} if is_text else {"vector": [float(x) for x in text_or_vector]}
-    asked |= {"mode": mode or ("hybrid" if is_text else "semantic"), "limit": limit, "explain": explain}
+    asked: dict[str, Any] = {"text": text_or_vector} if is_text else {"vector": numbers(text_or_vector)}
+    asked |= {
+        "mode": mode or ("hybrid" if is_text else "semantic"),
+        "limit": whole_number(limit, "limit"),
+        "explain": explain,
+    }
     asked |= filters(**chosen)
     return decode((yield Request("POST", "/v1/search", body=to_json(asked))), SearchResult)
 

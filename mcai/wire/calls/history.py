@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from mcai.records import EpochDiff, EpochLog, RollbackResult
 from mcai.wire import Flow, Request, decode
-from mcai.wire.calls.parameters import to_json, whole_number
+from mcai.wire.calls.parameters import optional_text, paging, segment, to_json, whole_number
 
 CHANGE_TIMEOUT_S = 600.0
 """A change of every row of a large home takes minutes."""
@@ -24,7 +22,7 @@ def log(domain: str | None = None, *, limit: int = 100, cursor: str | None = Non
         NotFoundError: there is no such domain.
         InvalidCursorError: the cursor was made with another domain.
     """
-    query = {"domain": domain, "limit": limit, "cursor": cursor}
+    query = {"domain": optional_text(domain, "domain"), **paging(limit, cursor)}
     return decode((yield Request("GET", "/v1/epochs", query)), EpochLog)
 
 
@@ -33,9 +31,8 @@ def diff(from_epoch: int, to_epoch: int, domain: str | None = None) -> Flow[Epoc
 
     Raises:
         NotFoundError: there is no such epoch or domain.
-        HistoryPrunedError: the history of one of them is not kept.
     """
-    query = {"from": whole_number(from_epoch), "to": whole_number(to_epoch), "domain": domain}
+    query = {"from": whole_number(from_epoch), "to": whole_number(to_epoch), "domain": optional_text(domain, "domain")}
     return decode((yield Request("GET", "/v1/epochs/diff", query, timeout_s=CHANGE_TIMEOUT_S)), EpochDiff)
 
 
@@ -49,7 +46,6 @@ def rollback(epoch: int, domain: str | None = None, *, dry_run: bool = False) ->
 
     Raises:
         NotFoundError: there is no such epoch or domain.
-        HistoryPrunedError: its history is not kept.
         ConflictError: a domain alone cannot go back, because another example has a row's place by now.
     """
     body = to_json({"domain": domain, "dry_run": dry_run})
@@ -64,5 +60,5 @@ def drop_dataset(domain: str, *, dry_run: bool = False) -> Flow[RollbackResult]:
         NotFoundError: there is no such domain.
     """
     query = {"dry_run": "true" if dry_run else None}
-    request = Request("DELETE", f"/v1/datasets/{quote(domain, safe='')}", query, timeout_s=CHANGE_TIMEOUT_S)
+    request = Request("DELETE", f"/v1/datasets/{segment(domain, 'domain')}", query, timeout_s=CHANGE_TIMEOUT_S)
     return decode((yield request), RollbackResult)

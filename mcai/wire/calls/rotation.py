@@ -8,15 +8,18 @@ from typing import Unpack
 from mcai.records import ArchiveRestoreResult, Page, RotateResult
 from mcai.wire import Flow, Request, decode
 from mcai.wire.calls.history import CHANGE_TIMEOUT_S
-from mcai.wire.calls.parameters import Filtering, filters, selection, to_json
+from mcai.wire.calls.parameters import Filtering, filters, paging, selection, to_json
 
 
 def rotate(max_rows: int | None = None, *, dry_run: bool = False) -> Flow[RotateResult]:
     """Move the oldest examples of each domain to the archive.
 
     Args:
-        max_rows: keep so many a domain; without it the policy of the settings holds, which is off by default.
+        max_rows: keep so many a domain, 1 or more; without it the policy of the settings holds, off by default.
         dry_run: tell what would happen and change nothing.
+
+    Raises:
+        InvalidRequestError: ``max_rows`` is below 1.
     """
     body = to_json({"max": max_rows, "dry_run": dry_run})
     return decode((yield Request("POST", "/v1/rotate", body=body, timeout_s=CHANGE_TIMEOUT_S)), RotateResult)
@@ -24,7 +27,7 @@ def rotate(max_rows: int | None = None, *, dry_run: bool = False) -> Flow[Rotate
 
 def archived(*, limit: int = 100, cursor: str | None = None, **chosen: Unpack[Filtering]) -> Flow[Page]:
     """Return a page of archived examples in id order; arguments as for `page`."""
-    query = {**filters(**chosen), "limit": limit, "cursor": cursor}
+    query = {**filters(**chosen), **paging(limit, cursor)}
     return decode((yield Request("GET", "/v1/archive", query)), Page)
 
 

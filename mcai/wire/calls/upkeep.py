@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Unpack
 
+from mcai.errors import InvalidRequestError, shown
 from mcai.records import BackupResult, Backups, DoctorReport, ForgetResult, SqlResult
 from mcai.wire import Flow, Request, decode
 from mcai.wire.calls.parameters import Filtering, selection, to_json
@@ -25,10 +26,14 @@ def backup(dest: str | os.PathLike[str], *, everything: bool = False) -> Flow[Ba
         everything: jobs, artifacts and cache too, not the catalog and its journal alone.
 
     Raises:
+        InvalidRequestError: its name is not UTF-8.
         ConflictError: there is something at ``dest`` already.
         StoreFullError: its disk has no room.
     """
-    body = to_json({"dest": str(Path(dest).absolute()), "all": everything})
+    path = str(Path(dest).absolute())
+    if path != shown(path):
+        raise InvalidRequestError(f"the name {shown(path)} is not UTF-8", hint="Name another folder.")
+    body = to_json({"dest": path, "all": everything})
     return decode((yield Request("POST", "/v1/backups", body=body, timeout_s=UPKEEP_TIMEOUT_S)), BackupResult)
 
 
