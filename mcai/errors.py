@@ -7,7 +7,7 @@
     |                          VersionMismatchError, TimeoutExpiredError, ForbiddenError
     |- StoreError              NotFoundError, ConflictError, IdempotencyConflictError, SchemaVersionError,
     |                          StoreUnavailableError (FatalStoreError (CatalogDamagedError)), StoreFullError,
-    |                          EpochNotReachedError, HistoryPrunedError, IndexUnavailableError, SqlError,
+    |                          EpochNotReachedError, IndexUnavailableError, SqlError,
     |                          DamagedError (SnapshotDamagedError, BackupDamagedError),
     |                          SnapshotError (NoSnapshotError, StaleSnapshot)
     `- SourceError             PathNotFoundError, UnreadableFileError, UnsupportedFileError
@@ -30,7 +30,7 @@ class McaiError(Exception):
 
     def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
         first_line = (type(self).__doc__ or "").strip().split("\n", 1)[0]
-        self.message = message or first_line
+        self.message = shown(message or first_line)
         self.hint = self.default_hint if hint is None else hint
         super().__init__(self.message)
 
@@ -204,12 +204,6 @@ class EpochNotReachedError(StoreError):
     code = "epoch_not_reached"
 
 
-class HistoryPrunedError(StoreError):
-    """The history of that epoch is not kept any more."""
-
-    code = "history_pruned"
-
-
 class DamagedError(StoreError):
     """A file is damaged."""
 
@@ -285,6 +279,11 @@ class UnsupportedFileError(SourceError):
     """The file is of no kind that mcai reads."""
 
     code = "unsupported_file"
+
+
+def shown(text: str) -> str:
+    """Return a text as it can be encoded: of a file name, the bytes that are no UTF-8 are spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _tree(root: type[McaiError]) -> list[type[McaiError]]:

@@ -1,10 +1,135 @@
-"""Files that are there whole or not at all, after a power cut too."""
+"""Files of a home: whole or not at all after a power cut, and never opened before it is clear what they are.
+
+Whoever can write into a home, or mistakes a command, can put anything in the place of a file: a FIFO makes who opens it
+wait for ever, and /dev/zero never ends. So what is read is opened here.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
+
+SMALL_BYTES = 16 << 20
+"""No file that is read in one piece is as big as this by far."""
+NOTE_BYTES = 1_000
+_NO_WAITING = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_KINDS = (
+    (stat.S_ISREG, "a file"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISLNK, "a link"),
+)
+
+
+def kind_of(mode: int) -> str:
+    """Say what a mode (of ``stat``) is the mode of."""
+    return next((name for is_kind, name in _KINDS if is_kind(mode)), "no file")
+
+
+def not_a_file(path: Path) -> str | None:
+    """Say why a path is no regular file; None when it is one, or when there is nothing. Looks, never opens."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "a link that leads nowhere" if path.is_symlink() else None
+    except OSError as error:
+        return f"unusable ({error.strerror})"
+    return None if stat.S_ISREG(mode) else kind_of(mode)
+
+
+def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
+    """Open a regular file for reading; anything else is refused at once, never waited for.
+
+    Args:
+        path: the file.
+        follow: a link may stand in its place.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    return os.fdopen(_open(path, os.O_RDONLY | (0 if follow else os.O_NOFOLLOW)), "rb")
+
+
+def open_to_append(path: Path) -> int:
+    """Open a regular file to write at its end, made when it is not there; return the descriptor.
+
+    Raises:
+        OSError: it cannot be written, or is no regular file.
+    """
+    return _open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+
+def open_lock(path: Path) -> int:
+    """Open the file that a lock is about, made when it is not there; return the descriptor.
+
+    Raises:
+        OSError: it cannot be written, or is no regular file.
+    """
+    return _open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+
+
+def _open(path: Path, flags: int) -> int:
+    descriptor = os.open(path, flags | _NO_WAITING, 0o600)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"it is {kind_of(mode)}, not a file", str(path))
+    return descriptor
+
+
+def read_small(path: Path, *, limit_bytes: int = SMALL_BYTES) -> bytes:
+    """Read a whole file that is known to be small.
+
+    Args:
+        path: the file.
+        limit_bytes: what is longer is none of ours.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or is too long.
+    """
+    with open_regular(path) as file:
+        content = file.read(limit_bytes + 1)
+    if len(content) > limit_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {limit_bytes:,} bytes", str(path))
+    return content
+
+
+def read_note(path: Path) -> str:
+    """Read what a process wrote down for people: its beginning, as one line that a terminal can show.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    with open_regular(path) as file:
+        text = file.read(NOTE_BYTES).decode("utf-8", "replace")
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
+def put_aside(path: Path, folder: Path) -> Path:
+    """Move whatever lies at a path into a folder, under its name and the time; a link itself, not where it leads.
+
+    Args:
+        path: a file, a folder, or anything else, on the folder's file system.
+        folder: made when it is not there.
+
+    Returns:
+        Where it lies now.
+
+    Raises:
+        OSError: it cannot be moved; it is where it was.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target = folder / f"{path.name}-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
+    path.rename(target)
+    return target
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -33,7 +158,7 @@ def write_parts(path: Path, parts: Iterable[bytes | memoryview], *, suffix: str 
         OSError: it cannot be written; what was there still is.
     """
     unfinished = path.with_name(path.name + suffix)
-    with unfinished.open("wb") as file:
+    with os.fdopen(_open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
         for part in parts:
             file.write(part)
         file.flush()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
+
+from mcai.errors import ConfigError, shown
 
 RUNTIME_DIR = Path("/tmp")
 """Where the runtime folder of a long-named home lies. Not taken from the environment: cron and a login shell must find
@@ -67,6 +68,11 @@ class Home:
         return self.dir / "suspect"
 
     @property
+    def restoring_path(self) -> Path:
+        """There while a restore is put in place; says how whoever opens the home next finishes it."""
+        return self.dir / "restoring.json"
+
+    @property
     def stopped_path(self) -> Path:
         """There while no daemon runs and the last one ended in order."""
         return self.dir / "stopped"
@@ -105,6 +111,8 @@ class Home:
         direct = self.dir / "mcaid.sock"
         if len(os.fsencode(direct)) <= MAX_SOCKET_PATH_BYTES:
             return direct
+        from hashlib import sha256  # most homes do without, and every command imports this
+
         name = sha256(os.fsencode(self.dir)).hexdigest()[:16]
         return RUNTIME_DIR / f"mcai-{os.getuid()}-{name}" / "mcaid.sock"
 
@@ -113,10 +121,16 @@ def find_home(home: str | os.PathLike[str] | None = None) -> Home:
     """Return the home to use: the argument, else ``MCAI_HOME`` as it is now, else the user's data folder.
 
     The path is made absolute, symbolic links are resolved: two spellings of one folder are one home.
+
+    Raises:
+        ConfigError: its name is not UTF-8, and neither engine could open a file in it.
     """
     chosen = os.fspath(home) if home is not None else os.environ.get("MCAI_HOME", "")
     if not chosen:
         from platformdirs import user_data_path  # only here: most calls name a home
 
         chosen = str(user_data_path("mcai", appauthor=False))
-    return Home(Path(chosen).expanduser().resolve())
+    found = Path(chosen).expanduser().resolve()
+    if str(found) != shown(str(found)):
+        raise ConfigError(f"the name of the home {found} is not UTF-8", hint="Set MCAI_HOME to another folder.")
+    return Home(found)

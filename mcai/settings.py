@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcai.errors import InvalidValueError, NotInThisVersionError, UnknownKeyError
+from mcai.files import read_small
 from mcai.paths import Home
 from mcai.suggest import nearest
 
@@ -137,10 +138,12 @@ def load(home: Home, environ: Mapping[str, str] | None = None) -> Settings:
 def _from_file(home: Home) -> list[tuple[str, Any]]:
     path = home.config_path
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(read_small(path).decode("utf-8"))
     except FileNotFoundError:
         return []
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except OSError as error:
+        raise InvalidValueError(f"{path}: {error.strerror}", hint="Mend or remove the file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidValueError(f"{path}: {error}", hint="Mend or remove the file.") from error
     return list(_flatten(document, ""))
 

@@ -19,8 +19,9 @@ import structlog
 
 from mcai import failpoints
 from mcai.errors import FatalStoreError, McaiError
+from mcai.files import sync_folder
 from mcai.store.duck import DuckCatalog, archive
-from mcai.store.journal.segments import replacing, sync_folder, write_errors
+from mcai.store.journal.segments import replacing, write_errors
 
 log = structlog.get_logger("archive")
 

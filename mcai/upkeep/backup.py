@@ -17,7 +17,7 @@ from mcai.upkeep.swap import REPLACED_PREFIX
 OTHERS = ("archive", "quarantine", "artifacts", "jobs.db", "config.toml")
 """What belongs to a home beside the catalog and its journal: in a backup of everything."""
 MAKING_PREFIX = "making-"
-RESERVED = (backup.BASE_PREFIX, MAKING_PREFIX, REPLACED_PREFIX)
+RESERVED = (backup.BASE_PREFIX, MAKING_PREFIX, REPLACED_PREFIX, backup.REWRITING)
 """How the names begin of what mcai itself puts into the folder of backups."""
 SPARE_BYTES = 64 << 20
 """So much stays free on a disk: a full one stops more than a backup."""
@@ -59,14 +59,19 @@ def check_dest(home: Home, dest: Path) -> None:
         InvalidRequestError: saying where it may go.
         StoreError: it cannot be written.
     """
-    real = dest.resolve()
+    try:
+        real = dest.resolve()
+        is_there = real.is_dir()
+    except (OSError, RuntimeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "its links lead in a circle"
+        raise StoreError(f"{str(dest)[:200]} cannot be used: {why}", hint="Name another folder.") from error
     inside = real.is_relative_to(home.dir) or home.dir.is_relative_to(real)
     if inside and (real.parent != home.backups_dir or real.name.startswith(RESERVED)):
         raise InvalidRequestError(
             f"{dest} lies where mcai keeps its own files",
             hint=f"Name a folder outside {home.dir}, best on another disk, or {home.backups_dir}/NAME.",
         )
-    if real.is_dir() and not os.access(real, os.W_OK | os.X_OK):
+    if is_there and not os.access(real, os.W_OK | os.X_OK):
         raise StoreError(f"{dest} cannot be written", hint="Name a folder of your own.")
 
 
@@ -81,9 +86,11 @@ def check_room(target: Path, wanted_bytes: int) -> None:
         StoreFullError: saying how much is there and how much is wanted.
     """
     folder = next(path for path in (target, *target.parents) if path.is_dir())
-    free_bytes = shutil.disk_usage(folder).free
-    if free_bytes < wanted_bytes + SPARE_BYTES:
-        wanted_mb, free_mb = (wanted_bytes + SPARE_BYTES) >> 20, free_bytes >> 20
+    usage = shutil.disk_usage(folder)
+    if not usage.total:
+        raise StoreError(f"{target} cannot be written: {folder} is no disk", hint="Name a folder of your own.")
+    if usage.free < wanted_bytes + SPARE_BYTES:
+        wanted_mb, free_mb = (wanted_bytes + SPARE_BYTES) >> 20, usage.free >> 20
         raise StoreFullError(
             f"{target} needs {wanted_mb:,} MiB, {free_mb:,} MiB are free", hint="Free some space; nothing was changed."
         )

@@ -14,6 +14,7 @@ import structlog
 
 from mcai import times
 from mcai.errors import DamagedError
+from mcai.files import sync_folder
 from mcai.paths import Home
 from mcai.store import backup, journal
 from mcai.store.backup import Manifest
@@ -133,7 +134,7 @@ def _put_in_place(home: Home, unfinished: Path, manifest: Manifest) -> Path:
     target = home.backups_dir / f"{backup.BASE_PREFIX}{manifest.epoch:016d}-{manifest.timeline[:8]}"
     shutil.rmtree(target, ignore_errors=True)
     unfinished.rename(target)
-    backup.sync_folder(home.backups_dir)
+    sync_folder(home.backups_dir)
     log.info("base copy made", path=str(target), epoch=manifest.epoch, rows=manifest.rows)
     return target
 

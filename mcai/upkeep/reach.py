@@ -57,12 +57,10 @@ class Reach:
         Raises:
             NotFoundError: naming those that can.
         """
-        with verify.ReadOnly(self.source / CATALOG) as catalog:
-            first = verify.history_from(catalog)
         last = self.manifest.epoch if epoch <= self.manifest.epoch else self.last_epoch()
-        if not first <= epoch <= last:
+        if not 0 <= epoch <= last:
             raise NotFoundError(
-                f"epoch {epoch} cannot be had from {self.source}, only {first} to {self.last_epoch()}",
+                f"epoch {epoch} cannot be had from {self.source}, only 0 to {self.last_epoch()}",
                 hint="Another backup may reach it; nothing was changed.",
             )
 

@@ -62,7 +62,11 @@ def restore(
         DamagedError: what was built does not hold what it must.
         In each case nothing was changed.
     """
-    finish_interrupted(home)
+    try:
+        finish_interrupted(home)
+    except DamagedError as error:
+        # How far that one had come does not matter: all that it was about is replaced, its marker too.
+        log.warning("a restore that was cut off cannot be finished", reason=error.message)
     tell("checking the backup")
     manifest = backup.check(source)
     reach = Reach(source, manifest, (source / backup.JOURNAL, home.journal_dir))

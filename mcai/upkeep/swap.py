@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from mcai import failpoints
 from mcai.errors import DamagedError, StoreError
+from mcai.files import put_aside, read_small, sync_folder, write_whole
 from mcai.paths import Home
 from mcai.store import backup
 from mcai.store.duck import verify
@@ -24,8 +25,9 @@ from mcai.store.duck.connection import wal_path
 log = structlog.get_logger("restore")
 
 BUILD_PREFIX = "restoring-"
-MARKER_NAME = "restoring.json"
 REPLACED_PREFIX = "replaced-"
+_MARKS = "which tells how far a restore had come,"
+_WAY_OUT = "Restore again: mcai restore SRC. If a catalog is there, this may do: mcai doctor --fix"
 OTHERS = "others"
 """The folder in a build with what comes along beside the catalog."""
 
@@ -58,11 +60,11 @@ def swap(home: Home, build: Path) -> Path | None:
     """
     marker = _Marker(build.name, f"{REPLACED_PREFIX}{_stamp()}")
     try:
-        backup.sync_folder(build)
+        sync_folder(build)
         failpoints.hit("restore.built")
-        backup.write_whole(home.dir / MARKER_NAME, msgspec.json.encode(marker))
+        write_whole(home.restoring_path, msgspec.json.encode(marker))
     except BaseException:
-        if not (home.dir / MARKER_NAME).exists():
+        if not home.restoring_path.exists():
             shutil.rmtree(build, ignore_errors=True)
         raise
     failpoints.hit("restore.marked")
@@ -75,18 +77,56 @@ def finish_interrupted(home: Home) -> None:
     Raises:
         DamagedError: the marker cannot be read.
     """
-    path = home.dir / MARKER_NAME
-    try:
-        marker = msgspec.json.decode(path.read_bytes(), type=_Marker)
-    except FileNotFoundError:
-        for left_over in home.dir.glob(f"{BUILD_PREFIX}*/"):
+    marker = _read_marker(home)
+    if marker is None:
+        for left_over in _builds(home):
             log.info("an unfinished restore was undone", build=left_over.name)
             shutil.rmtree(left_over)
         return
-    except msgspec.DecodeError as error:
-        raise DamagedError(f"{path}, which tells how far a restore had come, is damaged") from error
     log.warning("finishing a restore that was cut off", build=marker.build)
     _finish(home, marker)
+
+
+def mend_interrupted(home: Home) -> None:
+    """Finish or undo a swap, also where the marker is damaged: a catalog in the home is whole, the old or the new one.
+
+    Raises:
+        DamagedError: there is none, and nobody knows how to go on; nothing was changed.
+    """
+    try:
+        finish_interrupted(home)
+    except DamagedError:
+        if not home.catalog_path.exists():
+            raise
+        for path in (*_builds(home), home.restoring_path):
+            put_aside(path, home.damaged_dir)
+
+
+def is_marker_readable(home: Home) -> bool:
+    """Tell whether a start could finish the swap, or there is none."""
+    try:
+        _read_marker(home)
+    except DamagedError:
+        return False
+    return True
+
+
+def _builds(home: Home) -> list[Path]:
+    return [path for path in home.dir.glob(f"{BUILD_PREFIX}*") if path.is_dir() and not path.is_symlink()]
+
+
+def _read_marker(home: Home) -> _Marker | None:
+    path = home.restoring_path
+    try:
+        marker = msgspec.json.decode(read_small(path), type=_Marker)
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+        raise DamagedError(f"{path}, {_MARKS} is damaged", hint=_WAY_OUT) from error
+    named = ((marker.build, BUILD_PREFIX), (marker.replaced, REPLACED_PREFIX))
+    if any("/" in name or "\0" in name or not name.startswith(prefix) for name, prefix in named):
+        raise DamagedError(f"{path}, {_MARKS} names a folder that no restore made", hint=_WAY_OUT)
+    return marker
 
 
 def _finish(home: Home, marker: _Marker) -> Path | None:
@@ -97,7 +137,7 @@ def _finish(home: Home, marker: _Marker) -> Path | None:
         _put_away(home, replaced)
         failpoints.hit("restore.moved")
         fresh.rename(home.catalog_path)
-        backup.sync_folder(home.dir)
+        sync_folder(home.dir)
     failpoints.hit("restore.swapped")
     for derived in (home.vectors_dir, home.snapshot_dir):
         shutil.rmtree(derived, ignore_errors=True)
@@ -106,8 +146,8 @@ def _finish(home: Home, marker: _Marker) -> Path | None:
             _give_missing(build / OTHERS, home.dir)
         shutil.rmtree(build)
     _seal(replaced)
-    (home.dir / MARKER_NAME).unlink()
-    backup.sync_folder(home.dir)
+    home.restoring_path.unlink()
+    sync_folder(home.dir)
     return replaced if replaced.exists() else None
 
 
@@ -120,10 +160,10 @@ def _put_away(home: Home, replaced: Path) -> None:
     for path in old:
         path.rename(replaced / path.name)
     if old:
-        backup.sync_folder(replaced)
+        sync_folder(replaced)
     for told in (home.suspect_path, home.failures_path):
         told.unlink(missing_ok=True)
-    backup.sync_folder(home.dir)
+    sync_folder(home.dir)
 
 
 def _give_missing(source: Path, target: Path) -> None:

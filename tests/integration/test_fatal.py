@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
-from helpers import ask, log_of, pid_of, sample, samples, spawned, wait_until
+from helpers import ask, contents, log_of, pid_of, sample, samples, spawned, wait_until
 from mcai.client import Client, lifecycle
-from mcai.errors import DaemonError, DaemonStartError, FatalStoreError
+from mcai.engine_failures import EXIT_FATAL
+from mcai.errors import CatalogDamagedError, DaemonError, DaemonStartError, FatalStoreError
 from mcai.paths import Home
 
 FAILING = {"MCAI_FAILPOINT": "write.begun:2:fatal"}
@@ -43,6 +47,27 @@ def test_after_three_failures_it_stays_down_and_says_why(fresh_home: Home) -> No
         Client(fresh_home.dir).status()
     assert "mcai doctor --fix" in refusal.value.hint
     assert lifecycle.running(fresh_home) is None
+
+
+def test_catalog_cut_short_while_it_serves_is_mended(fresh_home: Home) -> None:
+    """Whoever reads what is gone ends the daemon; the next one makes the catalog anew, says so, and has every row."""
+    with Client(fresh_home.dir) as client:
+        for first in range(0, 6_000, 1_000):
+            client.add(samples(1_000, first))
+        lifecycle.stop(fresh_home)
+    with spawned(fresh_home) as daemon:
+        os.truncate(fresh_home.catalog_path, fresh_home.catalog_path.stat().st_size // 4)
+        with Client(fresh_home.dir, start=False) as client, pytest.raises((CatalogDamagedError, DaemonError)):
+            contents(client)
+        assert daemon.wait(60) == EXIT_FATAL
+
+    wait_until(lambda: lifecycle.running(fresh_home) and lifecycle.answers(fresh_home), "a new daemon serves")
+    with Client(fresh_home.dir, start=False) as client:
+        recovery = client.status().recovery
+        assert len(contents(client)) == 6_000
+    assert recovery is not None and recovery.lost_epochs == 0 and "made anew" in recovery.cause
+    assert "damaged" in recovery.cause and all(Path(kept).parent == fresh_home.damaged_dir for kept in recovery.kept)
+    assert not fresh_home.suspect_path.exists()
 
 
 def test_readiness_goes_off_at_once(fresh_home: Home) -> None:

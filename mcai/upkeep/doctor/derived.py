@@ -61,6 +61,9 @@ def look_at_snapshot(patient: Patient) -> Iterator[Trouble]:
     except SnapshotDamagedError as error:
         yield Trouble(error.message, mend=_remove_snapshot)
         return
+    except OSError as error:
+        yield Trouble(f"{error.filename or folder}: {error.strerror}", mend=_remove_snapshot)
+        return
     damage = list(_damage_in(published, patient.live))
     told = published.generation
     for message in damage[:_MAX_TOLD]:

@@ -4,6 +4,7 @@ again at what was not well.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TypeAlias
@@ -63,8 +64,10 @@ def examine(examined: Home, *, fix: bool, tell: Tell) -> DoctorReport:
         fix: mend what can be mended. Derived files that are wrong are removed, and the daemon makes them anew.
         tell: told what is being done.
     """
-    if not examined.dir.is_dir():
+    if not os.path.lexists(examined.dir):
         return DoctorReport(True, [Check("home", ok=True, fixed=False, cause=f"there is no {examined.dir} yet")])
+    if not examined.dir.is_dir():
+        return _report(_look({"home": home.look_at_home}, Patient(examined, None, None), tell))
     with _for_looking(examined) as patient:
         before = _look({**HOME, **DATA}, patient, tell)
     if not fix or _is_well(before):

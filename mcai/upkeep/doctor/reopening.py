@@ -8,12 +8,12 @@ from typing import TypeAlias
 
 from mcai import catalogs
 from mcai.errors import CatalogDamagedError, DamagedError
+from mcai.files import write_whole
 from mcai.paths import Home
-from mcai.store import backup
 from mcai.store.duck import recovery, verify
 from mcai.store.duck.aside import Aside
 from mcai.store.duck.catalog import DuckCatalog
-from mcai.store.duck.connection import SCHEMA_VERSION
+from mcai.store.duck.connection import SCHEMA_VERSION, wal_path
 from mcai.store.duck.recovery import Opened
 from mcai.store.duck.salvage import salvage
 
@@ -34,7 +34,7 @@ def reopened(home: Home, tell: Tell) -> Iterator[tuple[DuckCatalog, list[str]]]:
     causes: list[str] = []
     unsound = _unsound(home)
     if unsound and not home.suspect_path.exists():
-        backup.write_whole(home.suspect_path, unsound.encode())
+        write_whole(home.suspect_path, unsound.encode())
     tell("opening the catalog")
     opened = _open(home, causes, tell)
     if opened.recovery:
@@ -86,7 +86,7 @@ def _keep_readable(home: Home, causes: list[str]) -> None:
         fresh.unlink(missing_ok=True)
         return
     with Aside(home.damaged_dir) as aside:
-        aside.take(home.catalog_path.with_name(home.catalog_path.name + ".wal"))
+        aside.take(wal_path(home.catalog_path))
         aside.take(home.catalog_path)
         fresh.rename(home.catalog_path)
         aside.keep()

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from mcai.errors import DamagedError, NotFoundError, SchemaVersionError, StoreError
+from mcai.files import read_note
 from mcai.store import backup, journal
 from mcai.store.backup import BASE_PREFIX
 from mcai.store.duck import verify
@@ -28,7 +29,7 @@ def look_at_catalog(patient: Patient) -> Iterator[Trouble]:
     """The catalog opens, and every value in it can be read."""
     home, source = patient.home, patient.source
     if home.suspect_path.exists():
-        yield Trouble(home.suspect_path.read_text("utf-8", "replace").strip())
+        yield Trouble(read_note(home.suspect_path))
     if source is None:
         if home.catalog_path.exists():
             yield from _look_at_stranger(home.catalog_path)
