@@ -21,7 +21,7 @@ GRAPH_FROM_ROWS = 25_000
 BESIDE_SHARE = 0.5
 """Share of the largest segment's rows that may lie beside it: each graph costs a search as much as the first, and a row
 is still written only about 1 / BESIDE_SHARE times more."""
-GATHERED_SHARE = 0.05
+GATHERED_SHARE = 0.02
 """What lies beside a segment that is to get a graph is taken into it, from this share on: merging takes a second where
 building the graph takes a minute."""
 HOLLOW_SHARE = 0.25

@@ -62,10 +62,11 @@ def _of_layer(layer: Layer, query: Vector, limit: int, matcher: Matcher) -> Scor
     wanted = min(limit + SPARE_ROWS, rows)
     while True:
         positions, similarities = _ask(segment, query, wanted, chosen)
-        shows = np.isin(positions, layer.hidden, invert=True)
-        if wanted == rows or int(shows.sum()) >= limit:
-            ids = segment.ids[positions[shows]]
-            return list(zip(ids.tolist(), similarities[shows].tolist(), strict=True))
+        if len(layer.hidden):
+            shows = np.isin(positions, layer.hidden, invert=True)
+            positions, similarities = positions[shows], similarities[shows]
+        if wanted == rows or len(positions) >= limit:
+            return list(zip(segment.ids[positions].tolist(), similarities.tolist(), strict=True))
         wanted = min(wanted * GROWTH, rows)
 
 
