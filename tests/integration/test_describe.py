@@ -30,7 +30,7 @@ BODIES: Mapping[tuple[str, str], Any] = {
     ("POST", "/v1/forget"): {"ids": [999_999_999]},
 }
 QUERIES: Mapping[tuple[str, str], str] = {
-    ("DELETE", "/v1/datasets/{domain:path}"): "?dry_run=true",
+    ("DELETE", "/v1/datasets/{domain:name}"): "?dry_run=true",
     ("GET", "/v1/epochs/diff"): "?from=0&to=1",
 }
 KINDS: Mapping[str, Any] = {
@@ -113,6 +113,11 @@ def test_route_answers_what_it_declares(
 def test_error_answers_what_it_declares(daemon_home: Home, api: Any) -> None:
     """An error has the declared shape too."""
     _check(ask(daemon_home, "GET", "/nowhere").json(), api["components"]["schemas"]["Error"], api, "error")
+
+
+def test_what_is_asked_here_are_routes() -> None:
+    """A body or a query for a route that has another name would silently not be sent."""
+    assert {*BODIES, *QUERIES} <= {(each.method, each.path) for each in OPERATIONS}
 
 
 def test_every_answer_names_its_epoch(daemon_home: Home, client: Client, places: Mapping[str, str]) -> None:

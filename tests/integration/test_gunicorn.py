@@ -98,11 +98,13 @@ def test_every_worker_maps_the_snapshot(server: Server) -> None:
     """/proc/PID/maps of each of the four workers names the snapshot's files, and none has loaded an engine."""
     pids = server.worker_pids()
 
+    def maps_of_all() -> list[str]:
+        return [Path(f"/proc/{pid}/maps").read_text() for pid in pids]
+
     assert len(pids) == WORKERS
-    for pid in pids:
-        maps = Path(f"/proc/{pid}/maps").read_text()
-        assert re.search(r"/snapshot/\S+\.arrow", maps)
-        assert "duckdb" not in maps and "libarrow" not in maps
+    # Gunicorn says "Booting worker" before it calls post_fork.
+    wait_until(lambda: all(re.search(r"/snapshot/\S+\.arrow", maps) for maps in maps_of_all()), "the workers map it")
+    assert not any("duckdb" in maps or "libarrow" in maps for maps in maps_of_all())
 
 
 def test_pages_come_from_the_workers_themselves(server: Server, filled_home: Home) -> None:
