@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 
 import msgspec
 import structlog
@@ -32,6 +33,8 @@ MANIFEST = "manifest.json"
 CATALOG = "catalog.duckdb"
 JOURNAL = "journal"
 BASE_PREFIX = "base-"
+MAKING_PREFIX = "making-"
+"""A backup is made in a folder of such a name, beside where it is to be."""
 REWRITING = ".rewriting"
 """A folder among the backups: there they are written anew, and lie until the new ones are in place."""
 _CHUNK_BYTES = 1 << 20
@@ -72,7 +75,8 @@ def make(catalog: Catalog, target: Path, others: Iterable[Path] = ()) -> Manifes
 
     Args:
         catalog: copied as it is at one epoch.
-        target: does not exist, or is an empty folder.
+        target: does not exist: then it is there whole or not at all. Or an empty folder, a disk's own perhaps: then
+            its manifest comes last.
         others: folders and files of the home that go along under their own names. What the journal among them holds
             beyond the catalog's epoch does no harm.
 
@@ -83,20 +87,41 @@ def make(catalog: Catalog, target: Path, others: Iterable[Path] = ()) -> Manifes
     """
     if os.path.lexists(target) and (not target.is_dir() or any(target.iterdir())):
         raise ConflictError(f"{target} is not empty", hint="Name a new folder for each backup.")
-    was_there = target.exists()
+    with write_errors(target):
+        if target.exists():
+            return fill(catalog, target, others)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The folder's own name, shortened: it shows whose a left-over is, and the whole must be a name too.
+        unfinished = target.with_name(f"{MAKING_PREFIX}{token_hex(4)}-{target.name[:50]}")
+        unfinished.mkdir(mode=0o700)
+        try:
+            manifest = fill(catalog, unfinished, others)
+            unfinished.rename(target)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        sync_folder(target.parent)
+        return manifest
+
+
+def fill(catalog: Catalog, folder: Path, others: Iterable[Path] = ()) -> Manifest:
+    """Write a backup into an empty folder; it is empty again when that fails.
+
+    Raises:
+        StoreFullError, OSError: as `make`.
+    """
     try:
-        with write_errors(target):
-            target.mkdir(mode=0o700, parents=True, exist_ok=True)
-            facts = catalog.copy_to(target / CATALOG)
-            failpoints.hit("backup.copied")
-            for source in others:
-                copy_tree(source, target / source.name)
-            return seal(target, facts)
+        facts = catalog.copy_to(folder / CATALOG)
+        failpoints.hit("backup.copied")
+        for source in others:
+            copy_tree(source, folder / source.name)
+        return seal(folder, facts)
     except BaseException:
-        shutil.rmtree(target, ignore_errors=True)
-        if was_there:
-            with contextlib.suppress(OSError):
-                target.mkdir(mode=0o700)
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         raise
 
 

@@ -16,8 +16,7 @@ from mcai.upkeep.swap import REPLACED_PREFIX
 
 OTHERS = ("archive", "quarantine", "artifacts", "jobs.db", "config.toml")
 """What belongs to a home beside the catalog and its journal: in a backup of everything."""
-MAKING_PREFIX = "making-"
-RESERVED = (backup.BASE_PREFIX, MAKING_PREFIX, REPLACED_PREFIX, backup.REWRITING)
+RESERVED = (backup.BASE_PREFIX, backup.MAKING_PREFIX, REPLACED_PREFIX, backup.REWRITING)
 """How the names begin of what mcai itself puts into the folder of backups."""
 SPARE_BYTES = 64 << 20
 """So much stays free on a disk: a full one stops more than a backup."""

@@ -6,6 +6,8 @@ The journal reaches back to the oldest base copy that is kept; what is older is 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +15,6 @@ from pathlib import Path
 import structlog
 
 from mcai import times
-from mcai.errors import DamagedError
 from mcai.files import sync_folder
 from mcai.paths import Home
 from mcai.store import backup, journal
@@ -22,7 +23,7 @@ from mcai.store.base import CopyFacts
 from mcai.store.duck import verify
 from mcai.store.duck.catalog import DuckCatalog
 from mcai.store.journal.segments import write_errors
-from mcai.upkeep.backup import MAKING_PREFIX, catalog_bytes, check_room
+from mcai.upkeep.backup import catalog_bytes, check_room
 
 log = structlog.get_logger("bases")
 
@@ -86,14 +87,10 @@ def make(home: Home, catalog: DuckCatalog) -> Path:
         if catalog.engine.journal is not None:
             catalog.engine.journal.roll()
     check_room(home.backups_dir, catalog_bytes(home))
-    unfinished = _unfinished(home)
-    manifest = backup.make(catalog, unfinished)
-    try:
+    with _unfinished(home) as unfinished:
+        manifest = backup.fill(catalog, unfinished)
         verify.check_copy(unfinished / backup.CATALOG, backup.facts_of(manifest))
-    except DamagedError:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    target = _put_in_place(home, unfinished, manifest)
+        target = _put_in_place(home, unfinished, manifest)
     _prune(home, manifest)
     return target
 
@@ -109,24 +106,31 @@ def make_closed(home: Home, facts: CopyFacts) -> Path:
         StoreFullError: the disk is full; nothing of it stays.
         DamagedError: the copy does not hold that; it is removed.
     """
-    unfinished = _unfinished(home)
-    with write_errors(home.backups_dir):
-        try:
-            unfinished.mkdir(mode=0o700, parents=True)
-            backup.copy_file(home.catalog_path, unfinished / backup.CATALOG)
-            verify.check_facts(unfinished / backup.CATALOG, facts)
-            manifest = backup.seal(unfinished, facts)
-        except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
-    return _put_in_place(home, unfinished, manifest)
+    with _unfinished(home) as unfinished:
+        backup.copy_file(home.catalog_path, unfinished / backup.CATALOG)
+        verify.check_facts(unfinished / backup.CATALOG, facts)
+        return _put_in_place(home, unfinished, backup.seal(unfinished, facts))
 
 
-def _unfinished(home: Home) -> Path:
-    """Return where a copy is made; what an earlier one left there is removed."""
-    for left_over in home.backups_dir.glob(f"{MAKING_PREFIX}*"):
+def remove_unfinished(home: Home) -> None:
+    """Remove what a crash has left of copies and of backups in the home; nobody may be making one."""
+    for left_over in home.backups_dir.glob(f"{backup.MAKING_PREFIX}*"):
+        log.info("an unfinished backup was removed", path=str(left_over))
         shutil.rmtree(left_over, ignore_errors=True)
-    return home.backups_dir / f"{MAKING_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S}"
+
+
+@contextmanager
+def _unfinished(home: Home) -> Iterator[Path]:
+    """Make the folder in which a copy is made; removed when that fails."""
+    remove_unfinished(home)
+    folder = home.backups_dir / f"{backup.MAKING_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    with write_errors(home.backups_dir):
+        folder.mkdir(mode=0o700, parents=True)
+        try:
+            yield folder
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def _put_in_place(home: Home, unfinished: Path, manifest: Manifest) -> Path:

@@ -1,8 +1,9 @@
-"""The daemon's upkeep: backups and health on request, base copies on a schedule."""
+"""The daemon's upkeep: backups and health on request, base copies and tidying by the clock."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ T = TypeVar("T")
 FIRST_AFTER_S = 10.0
 """The start itself comes first."""
 LOOK_EVERY_S = 60.0
+TIDY_EVERY_S = 86_400.0
 RETRY_AFTER_S = 900.0
 """A base copy that failed is tried again then: a full disk takes a person."""
 
@@ -49,6 +51,8 @@ class Upkeep:
         self._home = home
         self._catalog = catalog
         self._settings = settings
+        self._tidied_s = time.monotonic()
+        """When the catalog last dropped old keys: it does so when it is opened."""
 
     async def backup(self, dest: Path, everything: bool) -> BackupResult:
         """Write a backup; see `backup.write`."""
@@ -68,24 +72,31 @@ class Upkeep:
         return made
 
     async def run(self) -> None:
-        """Make a base copy whenever one is due, until cancelled.
+        """Make a base copy whenever one is due, and keep the home tidy, until cancelled.
 
         Raises:
             FatalStoreError: the engine has given up.
         """
-        every = timedelta(hours=self._settings.number("backup.every_h"))
+        await self._alone(lambda: bases.remove_unfinished(self._home))
         wait_s = FIRST_AFTER_S
-        while every:
+        while True:
             await asyncio.sleep(wait_s)
             wait_s = LOOK_EVERY_S
             try:
-                if await asyncio.to_thread(bases.is_due, self._home, self._catalog, every):
-                    await self.base_copy()
+                await self._do_what_is_due()
             except FatalStoreError:
                 raise
             except McaiError as error:
                 log.error("no base copy could be made", reason=error.message, cause=repr(error.__cause__))
                 wait_s = RETRY_AFTER_S
+
+    async def _do_what_is_due(self) -> None:
+        if time.monotonic() - self._tidied_s >= TIDY_EVERY_S:
+            await asyncio.to_thread(self._catalog.forget_keys)
+            self._tidied_s = time.monotonic()
+        every = timedelta(hours=self._settings.number("backup.every_h"))
+        if every > timedelta() and await asyncio.to_thread(bases.is_due, self._home, self._catalog, every):
+            await self.base_copy()
 
     async def _alone(self, work: Callable[[], T]) -> T:
         async with self.alone:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import threading
 from pathlib import Path
 
 import pytest
 
-from helpers import all_ids, contents, samples, wait_until
+from helpers import PATIENCE_S, all_ids, contents, samples, spawned, wait_until
 from mcai.client import Client, lifecycle, maintenance
-from mcai.errors import ConflictError, InvalidRequestError
+from mcai.errors import ConflictError, InvalidRequestError, McaiError
 from mcai.paths import Home
 from mcai.store import backup as folders
 from upkeep_kit import silent
@@ -88,3 +89,23 @@ def test_daemon_makes_a_base_copy_by_itself(fresh_home: Home, monkeypatch: pytes
         wait_until(lambda: folders.found_in(fresh_home.backups_dir, folders.BASE_PREFIX), "there is a base copy")
         assert client.backups().backups[0].epoch >= 1
         assert client.doctor().ok
+
+
+def test_a_backup_that_a_crash_cut_off_is_none(fresh_home: Home) -> None:
+    """Its name is free again, nothing of it stays in the home, and the doctor finds nothing wrong."""
+    dest = fresh_home.backups_dir / "mine"
+    with (
+        spawned(fresh_home, environment={"MCAI_FAILPOINT": "backup.copied"}) as child,
+        Client(fresh_home.dir, start=False) as client,
+    ):
+        client.add(samples(3))
+        with pytest.raises(McaiError):
+            client.backup(dest)
+        assert child.wait(PATIENCE_S) == -signal.SIGKILL
+
+    assert [path.name.partition("-")[0] for path in fresh_home.backups_dir.iterdir()] == ["making"]
+    lifecycle.start(fresh_home)
+    with Client(fresh_home.dir, start=False) as client:
+        wait_until(lambda: not list(fresh_home.backups_dir.iterdir()), "what was cut off is removed")
+        assert client.doctor().ok
+        assert client.backup(dest).rows == 3

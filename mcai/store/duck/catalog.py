@@ -43,7 +43,7 @@ class DuckCatalog:
         self.engine = engine
         with engine.exclusive() as cursor:
             write.fill_emotions(cursor, emotions)
-            write.forget_keys(cursor, KEYS_KEPT_DAYS)
+        self.forget_keys()
 
     @classmethod
     def open(cls, path: Path | None, emotions: Sequence[Emotion] = ()) -> DuckCatalog:
@@ -57,6 +57,11 @@ class DuckCatalog:
     @property
     def timeline(self) -> str:
         return self.engine.timeline
+
+    def forget_keys(self) -> None:
+        """Drop the idempotency keys that need not be kept any longer."""
+        with self.engine.exclusive() as cursor:
+            write.forget_keys(cursor, KEYS_KEPT_DAYS)
 
     def add(
         self,

@@ -16,7 +16,8 @@ from mcai.errors import ConfigError
 from mcai.files import put_aside
 from mcai.layout import FOLDER, Place, obstacles, places
 from mcai.paths import Home
-from mcai.upkeep.backup import MAKING_PREFIX, catalog_bytes
+from mcai.store.backup import MAKING_PREFIX
+from mcai.upkeep.backup import catalog_bytes
 from mcai.upkeep.doctor.model import FIX, Patient, Trouble
 from mcai.upkeep.swap import BUILD_PREFIX, is_marker_readable, mend_interrupted
 

@@ -10,12 +10,11 @@ from pathlib import Path
 from mcai.errors import DamagedError, NotFoundError, SchemaVersionError, StoreError
 from mcai.files import read_note
 from mcai.store import backup, journal
-from mcai.store.backup import BASE_PREFIX
+from mcai.store.backup import BASE_PREFIX, MAKING_PREFIX
 from mcai.store.duck import verify
 from mcai.store.duck.aside import Aside
 from mcai.store.duck.connection import SCHEMA_VERSION
 from mcai.upkeep import bases
-from mcai.upkeep.backup import MAKING_PREFIX
 from mcai.upkeep.doctor.model import Patient, Trouble
 from mcai.upkeep.swap import REPLACED_PREFIX
 
