@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mcai.errors import DamagedError
 from mcai.files import kind_of
-from mcai.paths import Home
+from mcai.paths import Home, wal_path
 
 FILE, FOLDER, SOCKET = (kind_of(kind) for kind in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFSOCK))
 
@@ -43,7 +43,7 @@ def places(home: Home) -> Iterator[Place]:
         yield Place(folder, FOLDER)
     for lock in (home.start_lock_path, home.lock_path):
         yield Place(lock, FILE, may_be_link=False)
-    catalog = (home.catalog_path, home.catalog_path.with_name(home.catalog_path.name + ".wal"))
+    catalog = (home.catalog_path, wal_path(home.catalog_path))
     notes = (home.failures_path, home.suspect_path, home.stopped_path, home.restoring_path)
     for file in (*catalog, *notes, home.config_path, home.log_path):
         yield Place(file, FILE)

@@ -134,3 +134,8 @@ def find_home(home: str | os.PathLike[str] | None = None) -> Home:
     if str(found) != shown(str(found)):
         raise ConfigError(f"the name of the home {found} is not UTF-8", hint="Set MCAI_HOME to another folder.")
     return Home(found)
+
+
+def wal_path(path: Path) -> Path:
+    """Return where DuckDB keeps the write-ahead log of a file."""
+    return path.with_name(f"{path.name}.wal")

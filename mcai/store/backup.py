@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -20,9 +19,10 @@ import structlog
 from msgspec import Struct
 
 from mcai import __version__, failpoints, stopping, times
-from mcai.errors import BackupDamagedError, ConflictError, NotFoundError, SchemaVersionError, StoreError
+from mcai.errors import BackupDamagedError, ConflictError, NotFoundError, SchemaVersionError
 from mcai.files import open_regular, read_small, sync_folder, write_whole
 from mcai.store.base import Catalog, CopyFacts
+from mcai.store.copies import copy_tree
 from mcai.store.duck.connection import SCHEMA_VERSION
 from mcai.store.journal.segments import write_errors
 
@@ -38,9 +38,6 @@ MAKING_PREFIX = "making-"
 REWRITING = ".rewriting"
 """A folder among the backups: there they are written anew, and lie until the new ones are in place."""
 _CHUNK_BYTES = 1 << 20
-_SQLITE = ".db"
-_SYNC_BYTES = 4 << 20
-"""Written between two waits for the disk: while it takes one big wait, no commit of the catalog gets through."""
 
 
 class BackupFile(Struct, frozen=True):
@@ -114,7 +111,7 @@ def fill(catalog: Catalog, folder: Path, others: Iterable[Path] = ()) -> Manifes
         facts = catalog.copy_to(folder / CATALOG)
         failpoints.hit("backup.copied")
         for source in others:
-            copy_tree(source, folder / source.name)
+            copy_tree(source.resolve(), folder / source.name)  # a folder of the home may be a link to another disk
         return seal(folder, facts)
     except BaseException:
         for path in folder.iterdir():
@@ -153,53 +150,6 @@ def seal(target: Path, facts: CopyFacts, *, made_at: str | None = None) -> Manif
     failpoints.hit("backup.manifest")
     write_whole(target / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
     return manifest
-
-
-def copy_tree(source: Path, target: Path) -> None:
-    """Copy a file, or a folder with what is in it; only regular files: a FIFO in the home must not hang a backup.
-
-    Raises:
-        OSError: a file cannot be read or written.
-    """
-    if source.is_symlink():
-        return
-    if source.is_dir():
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for each in sorted(source.iterdir()):
-            copy_tree(each, target / each.name)
-    elif source.suffix == _SQLITE and source.is_file():
-        _copy_sqlite(source, target)
-    elif source.is_file():
-        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-            copy_file(source, target)
-
-
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a file that may be growing; the copy is on the disk when this returns."""
-    with open_regular(source) as original, target.open("wb") as copy:
-        unsynced_bytes = 0
-        while chunk := original.read(_CHUNK_BYTES):
-            stopping.check()
-            copy.write(chunk)
-            unsynced_bytes += len(chunk)
-            if unsynced_bytes >= _SYNC_BYTES:
-                copy.flush()
-                os.fdatasync(copy.fileno())
-                unsynced_bytes = 0
-        copy.flush()
-        os.fsync(copy.fileno())
-
-
-def _copy_sqlite(source: Path, target: Path) -> None:
-    """Copy a database that others write to: SQLite alone knows which of its bytes belong together."""
-    try:
-        with (
-            contextlib.closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as original,
-            contextlib.closing(sqlite3.connect(target)) as copy,
-        ):
-            original.backup(copy)
-    except sqlite3.Error as error:
-        raise StoreError(f"{source} cannot be copied: {error}") from error
 
 
 def _digest(path: Path) -> tuple[int, str]:
@@ -300,14 +250,6 @@ def is_sound(folder: Path) -> bool:
         log.error("a backup cannot be used", path=str(folder), reason=error.message)
         return False
     return True
-
-
-def put_copy(source: Path, target: Path) -> None:
-    """Copy a file so that the target is there whole or not at all."""
-    unfinished = target.with_name(target.name + ".part")
-    copy_file(source, unfinished)
-    unfinished.replace(target)
-    sync_folder(target.parent)
 
 
 def found_in(folder: Path, prefix: str = "") -> list[tuple[Path, Manifest]]:

@@ -20,6 +20,7 @@ from mcai.paths import Home
 from mcai.store import backup, journal
 from mcai.store.backup import Manifest
 from mcai.store.base import CopyFacts
+from mcai.store.copies import copy_file
 from mcai.store.duck import verify
 from mcai.store.duck.catalog import DuckCatalog
 from mcai.store.journal.segments import write_errors
@@ -107,7 +108,7 @@ def make_closed(home: Home, facts: CopyFacts) -> Path:
         DamagedError: the copy does not hold that; it is removed.
     """
     with _unfinished(home) as unfinished:
-        backup.copy_file(home.catalog_path, unfinished / backup.CATALOG)
+        copy_file(home.catalog_path, unfinished / backup.CATALOG)
         verify.check_facts(unfinished / backup.CATALOG, facts)
         return _put_in_place(home, unfinished, backup.seal(unfinished, facts))
 

@@ -22,6 +22,7 @@ from mcai.records import RestoreResult
 from mcai.store import backup, journal
 from mcai.store.backup import Manifest
 from mcai.store.base import CopyFacts
+from mcai.store.copies import copy_file
 from mcai.store.duck import effects, verify
 from mcai.store.duck.connection import own_engine
 from mcai.store.duck.engine import Engine
@@ -100,7 +101,7 @@ def _epoch_asked(reach: Reach, to_epoch: int | None, to_time: str | None) -> int
 def _build(home: Home, reach: Reach, epoch: int, build: Path, tell: Tell) -> CopyFacts:
     """Make the new state in a folder of its own, and check it; return what it holds."""
     catalog = build / backup.CATALOG
-    backup.copy_file(reach.source / backup.CATALOG, catalog)
+    copy_file(reach.source / backup.CATALOG, catalog)
     with own_engine():
         engine = Engine(catalog, build / "spill")
         try:
@@ -188,4 +189,4 @@ def _copy_others(home: Home, reach: Reach, target: Path) -> None:
         path = Path(each.path)
         if path.parts[0] in OTHERS and not (home.dir / path).exists():
             (target / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            backup.copy_file(reach.source / path, target / path)
+            copy_file(reach.source / path, target / path)

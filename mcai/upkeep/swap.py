@@ -17,10 +17,9 @@ from msgspec import Struct
 from mcai import failpoints
 from mcai.errors import DamagedError, StoreError
 from mcai.files import put_aside, read_small, sync_folder, write_whole
-from mcai.paths import Home
+from mcai.paths import Home, wal_path
 from mcai.store import backup
 from mcai.store.duck import verify
-from mcai.store.duck.connection import wal_path
 
 log = structlog.get_logger("restore")
 

@@ -19,8 +19,9 @@ from mcai.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
+from mcai.paths import wal_path
 from mcai.store.duck import DuckCatalog, salvage, scrub, verify
-from mcai.store.duck.connection import connect, engine_errors, quoted, wal_path
+from mcai.store.duck.connection import connect, engine_errors, quoted
 from upkeep_kit import flip, full_disk
 
 ROWS = 2_000

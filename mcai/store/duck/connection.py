@@ -26,6 +26,7 @@ from mcai.errors import (
     StoreUnavailableError,
 )
 from mcai.files import not_a_file
+from mcai.paths import wal_path
 
 T = TypeVar("T")
 
@@ -122,11 +123,6 @@ def damage_in(error: duckdb.Error) -> str | None:
 def first_line(error: duckdb.Error) -> str:
     """Return the line that says what happened; others are for whoever develops DuckDB."""
     return str(error).split("\n", 1)[0]
-
-
-def wal_path(path: Path) -> Path:
-    """Return where DuckDB keeps the write-ahead log of a file."""
-    return path.with_name(f"{path.name}.wal")
 
 
 def refuse_strange(path: Path) -> None:

@@ -18,7 +18,8 @@ import structlog
 from mcai import failpoints, times
 from mcai.errors import DamagedError, FatalStoreError, McaiError, StoreError
 from mcai.files import sync_folder
-from mcai.store.duck.connection import connect, engine_errors, one, own_engine, wal_path
+from mcai.paths import wal_path
+from mcai.store.duck.connection import connect, engine_errors, one, own_engine
 from mcai.store.duck.effects import Entry, microseconds
 from mcai.store.duck.gate import Gate
 from mcai.store.duck.transaction import Transaction, replay

@@ -18,13 +18,14 @@ import structlog
 from mcai import layout, times
 from mcai.errors import CatalogDamagedError, DamagedError
 from mcai.files import read_note, write_whole
-from mcai.paths import Home
+from mcai.paths import Home, wal_path
 from mcai.records import Emotion, RecoveryInfo
 from mcai.store import backup
+from mcai.store.copies import put_copy
 from mcai.store.duck import effects, forgetting, verify
 from mcai.store.duck.aside import Aside
 from mcai.store.duck.catalog import DuckCatalog
-from mcai.store.duck.connection import own_engine, wal_path
+from mcai.store.duck.connection import own_engine
 from mcai.store.duck.effects import Entry
 from mcai.store.duck.engine import Engine
 from mcai.store.duck.transaction import entry_of
@@ -176,7 +177,7 @@ def _make_anew(home: Home, findings: _Findings, aside: Aside, cause: str) -> Eng
         raise DamagedError(f"{cause}; base copies and journal do not reach far enough to repair it", hint=_WAY_OUT)
     aside.take(home.catalog_path)
     if base is not None:
-        backup.put_copy(base / backup.CATALOG, home.catalog_path)
+        put_copy(base / backup.CATALOG, home.catalog_path)
     engine = Engine(home.catalog_path, home.temp_dir)
     if base is None and (timeline := scan(home.journal_dir).timeline):
         engine.set_meta("timeline", timeline)

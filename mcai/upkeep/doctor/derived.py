@@ -30,21 +30,29 @@ _FOLLOW_TRIES = 4
 
 def look_at_index(patient: Patient) -> Iterator[Trouble]:
     """The search index can be read, and holds what the catalog had at its epoch."""
-    folder, source, facts = patient.home.vectors_dir, patient.source, patient.facts
-    if source is None or facts is None:
+    source = patient.source
+    if source is None or patient.facts is None:
         return
-    for table in probe.tables_in(folder):
-        mend = partial(_remove_table, table)
-        try:
-            told = probe.probe(folder, table)
-        except DamagedError as error:
-            yield Trouble(error.message, mend=mend)
-            continue
-        committed = verify.committed_at(source, told.epoch)
-        if (None if committed is None else effects.microseconds(committed)) != told.committed_at_us:
-            yield Trouble(f"the search index {table} belongs to another history", mend=mend)
-        elif _differ(told.versions, verify.live_versions(source, told.epoch)):
-            yield Trouble(f"the search index {table} does not hold the rows of epoch {told.epoch}", mend=mend)
+    for table in probe.tables_in(patient.home.vectors_dir):
+        found = _wrong_with_table(patient.home.vectors_dir, table, source)
+        for _ in range(_FOLLOW_TRIES if patient.live and found else 0):
+            time.sleep(FOLLOW_S)  # one that is written right now: rows come first, the sentinel last
+            found = _wrong_with_table(patient.home.vectors_dir, table, source)
+        if found:
+            yield Trouble(found, mend=partial(_remove_table, table))
+
+
+def _wrong_with_table(folder: Path, table: str, source: verify.Source) -> str | None:
+    try:
+        told = probe.probe(folder, table)
+    except DamagedError as error:
+        return error.message
+    committed = verify.committed_at(source, told.epoch)
+    if (None if committed is None else effects.microseconds(committed)) != told.committed_at_us:
+        return f"the search index {table} belongs to another history"
+    if _differ(told.versions, verify.live_versions(source, told.epoch)):
+        return f"the search index {table} does not hold the rows of epoch {told.epoch}"
+    return None
 
 
 def _remove_table(table: str, patient: Patient) -> None:

@@ -9,11 +9,11 @@ from typing import TypeAlias
 from mcai import catalogs
 from mcai.errors import CatalogDamagedError, DamagedError
 from mcai.files import write_whole
-from mcai.paths import Home
+from mcai.paths import Home, wal_path
 from mcai.store.duck import recovery, verify
 from mcai.store.duck.aside import Aside
 from mcai.store.duck.catalog import DuckCatalog
-from mcai.store.duck.connection import SCHEMA_VERSION, wal_path
+from mcai.store.duck.connection import SCHEMA_VERSION
 from mcai.store.duck.recovery import Opened
 from mcai.store.duck.salvage import salvage
 
