@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,7 +35,7 @@ SCANNED_HERE_ROWS = 50_000
 """Scanning so few takes less than a millisecond, about as long as handing it to another thread."""
 SPARE_ROWS = 4
 """Fetched beyond the limit at once: now and then a row was deleted since the index saw it."""
-NO_SCORES: Mapping[int, float] = {}
+NO_SCORES: fusion.Scores = {}
 
 
 @dataclass(frozen=True)
@@ -164,28 +164,29 @@ class Searcher:
         """Ask all sides at once."""
         dataset_ids = tuple(self._catalog.dataset_ids(filters.domains)) if filters.domains else None
         chosen = IndexFilter(filters, dataset_ids)
+        if text is None or sides.index is None:
+            return fusion.Found(await self._nearest(sides, vector, wanted, chosen), NO_SCORES, NO_SCORES)
+        similarity, content, response = await asyncio.gather(
+            self._nearest(sides, vector, wanted, chosen),
+            sides.index.matching(text, "content", wanted, chosen),
+            sides.index.matching(text, "response", wanted, chosen),
+        )
+        return fusion.Found(similarity, dict(content), dict(response))
 
-        async def words(column: str) -> Mapping[int, float]:
-            if text is None or sides.index is None:
-                return NO_SCORES
-            return dict(await sides.index.matching(text, column, wanted, chosen))
-
-        async def nearest() -> Mapping[int, float]:
-            if vector is None:
-                return NO_SCORES
-            if sides.view is not None:
-                try:
-                    scanned = sides.view.rows if filters else sides.view.scanned_rows
-                    if scanned <= SCANNED_HERE_ROWS:
-                        return dict(sides.view.nearest(vector, wanted, filters))
-                    return dict(await asyncio.to_thread(sides.view.nearest, vector, wanted, filters))
-                except SnapshotDamagedError:
-                    self._publisher.fall_back()
-            index = sides.index or await self._indexer.opened(LOAD_WAIT_S)
-            return dict(await index.nearest(vector, wanted, chosen))
-
-        similarity, content, response = await asyncio.gather(nearest(), words("content"), words("response"))
-        return fusion.Found(similarity, content, response)
+    async def _nearest(self, sides: _Sides, vector: Any, wanted: int, chosen: IndexFilter) -> fusion.Scores:
+        if vector is None:
+            return NO_SCORES
+        if sides.view is not None:
+            filters = chosen.filters
+            scanned = sides.view.rows if filters else sides.view.scanned_rows
+            try:
+                if scanned <= SCANNED_HERE_ROWS:
+                    return dict(sides.view.nearest(vector, wanted, filters))
+                return dict(await asyncio.to_thread(sides.view.nearest, vector, wanted, filters))
+            except SnapshotDamagedError:
+                self._publisher.fall_back()
+        index = sides.index or await self._indexer.opened(LOAD_WAIT_S)
+        return dict(await index.nearest(vector, wanted, chosen))
 
     async def _pick(self, ranked: Sequence[int], limit: int, filters: Filters, epoch: int) -> dict[int, Example]:
         """Fetch rows best first, until there are enough: fetching takes longer than finding."""
