@@ -122,3 +122,21 @@ def file_names(folder: Path) -> set[str]:
 def moment(text: str) -> datetime:
     """Read a date that a test knows to be one, as stored."""
     return datetime.fromisoformat(text)
+
+
+def only_file(folder: Path, ending: str) -> Path:
+    (path,) = folder.glob(f"*.{ending}")
+    return path
+
+
+def sizes(store: SnapshotStore) -> list[int]:
+    """Return how many rows each segment has, hidden ones too."""
+    return sorted(layer.segment.rows for layer in store.view.layers)
+
+
+ROWS = [
+    row(3, emotion="Calm", frequency_hz=8.5, created_at=moment("2025-10-17"), source="/a/b.json#1"),
+    row(5, dataset_id=2, response=None, range_lo_hz=4.0, range_hi_hz=8.0),
+    row(9, emotion="", content="nothing", metadata='{"k": [1, 2]}'),
+    *numbered(20, first=11, dataset_id=2),
+]
