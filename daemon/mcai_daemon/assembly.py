@@ -122,10 +122,10 @@ class Parts:
             store.reset(withdraw=True)
         return store
 
-    async def _open_index(self) -> SearchIndex:
+    async def _open_index(self, failed: bool) -> SearchIndex:
         # Importing Lance takes seconds: in a thread, so that pages are served meanwhile.
         importing = asyncio.to_thread(importlib.import_module, "mcai.store.lance")
-        if self._unclean:
+        if self._unclean or failed:
             # A damaged file of Lance can end the whole process: a child looks first.
             looking = asyncio.to_thread(probe.look, self._home.vectors_dir, self._embedder.model)
             lance, _ = await asyncio.gather(importing, looking)
@@ -133,7 +133,11 @@ class Parts:
         else:
             lance = await importing
         index: SearchIndex = await lance.LanceIndex.open(
-            self._home.vectors_dir, self._embedder.model, self._embedder.dim, self.catalog.committed_at
+            self._home.vectors_dir,
+            self._embedder.model,
+            self._embedder.dim,
+            self.catalog.committed_at,
+            texts_anew=failed,
         )
         return index
 

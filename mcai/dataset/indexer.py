@@ -30,7 +30,8 @@ WARM_TEXT = "warm up"
 
 VectorsOf = Callable[[Change], Awaitable[Any]]
 """(rows, dim) float32."""
-OpenIndex = Callable[[], Awaitable[SearchIndex]]
+OpenIndex = Callable[[bool], Awaitable[SearchIndex]]
+"""Told whether to look at it from a child first."""
 State = Literal["loading", "ready", "catching_up", "failed"]
 
 
@@ -50,7 +51,7 @@ class Indexer:
             catalog: what is followed.
             embedder: whose vectors the index holds.
             vectors_of: gives those of a change: the snapshot has them already.
-            open_index: opens the index; called again after a failure.
+            open_index: opens the index; called again after a failure, and told so: it may be damaged.
         """
         self.state: State = "loading"
         self.error: str | None = None
@@ -61,6 +62,7 @@ class Indexer:
         self._vectors_of = vectors_of
         self._open_index = open_index
         self._index: SearchIndex | None = None
+        self._suspect = False
         self._wake = asyncio.Event()
         self._moved = asyncio.Condition()
         self._writing = asyncio.Lock()
@@ -69,19 +71,25 @@ class Indexer:
         """Say that the catalog has a new epoch."""
         self._wake.set()
 
+    def distrust(self) -> None:
+        """Say that the index could not answer: it is looked at from a child, and made anew if it is damaged."""
+        self._suspect = self._index is not None
+        self._wake.set()
+
     async def run(self) -> None:
         """Follow the catalog until cancelled. A failure is kept for `status` and tried again later.
 
         Raises:
             FatalStoreError: the catalog's engine has given up.
         """
+        failed = False
         while True:
             try:
                 # Opened anew after a failure; until then searches use the old handle.
-                index = await self._open_index()
+                index = await self._open_index(failed)
                 self.applied_epoch = await index.applied_epoch()
                 self.indexed_rows = await index.rows()
-                self._index = index
+                self._index, self._suspect = index, False
                 log.info("index opened", applied_epoch=self.applied_epoch, rows=self.indexed_rows)
                 await self._follow(index)
             except FatalStoreError:
@@ -92,6 +100,7 @@ class Indexer:
             except Exception as error:  # the task's outermost boundary: a dead indexer would go unnoticed
                 log.exception("index failed unexpectedly")
                 await self._move("failed", f"unexpected {type(error).__name__}")
+            failed = True
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), RETRY_S)
@@ -100,6 +109,8 @@ class Indexer:
         await asyncio.to_thread(self._embedder.embed, [WARM_TEXT])
         while True:
             self._wake.clear()
+            if self._suspect:
+                raise IndexUnavailableError("the search index could not answer", hint="See: mcai daemon logs")
             while self._catalog.epoch > self.applied_epoch:
                 await self._move("catching_up")
                 await self._apply_next(index)

@@ -14,7 +14,7 @@ from mcai.dataset import fusion
 from mcai.dataset.indexer import Indexer
 from mcai.dataset.publisher import Publisher
 from mcai.embed import Embedder
-from mcai.errors import EpochNotReachedError, InvalidRequestError, SnapshotDamagedError
+from mcai.errors import EpochNotReachedError, IndexUnavailableError, InvalidRequestError, SnapshotDamagedError
 from mcai.filters import Filters, check_limit
 from mcai.records import Example, Hit, SearchResult
 from mcai.snapshot.view import View
@@ -166,11 +166,15 @@ class Searcher:
         chosen = IndexFilter(filters, dataset_ids)
         if text is None or sides.index is None:
             return fusion.Found(await self._nearest(sides, vector, wanted, chosen), NO_SCORES, NO_SCORES)
-        similarity, content, response = await asyncio.gather(
-            self._nearest(sides, vector, wanted, chosen),
-            sides.index.matching(text, "content", wanted, chosen),
-            sides.index.matching(text, "response", wanted, chosen),
-        )
+        try:
+            similarity, content, response = await asyncio.gather(
+                self._nearest(sides, vector, wanted, chosen),
+                sides.index.matching(text, "content", wanted, chosen),
+                sides.index.matching(text, "response", wanted, chosen),
+            )
+        except IndexUnavailableError:
+            self._indexer.distrust()
+            raise
         return fusion.Found(similarity, dict(content), dict(response))
 
     async def _nearest(self, sides: _Sides, vector: Any, wanted: int, chosen: IndexFilter) -> fusion.Scores:

@@ -33,7 +33,7 @@ from mcai.errors import DimensionMismatchError, IndexUnavailableError
 from mcai.filters import Filters
 from mcai.records import Place
 from mcai.store.base import Change, IndexFilter
-from mcai.store.probe import table_name
+from mcai.store.probe import LANCE_ERRORS, lance_errors, table_name
 
 log = structlog.get_logger("lance")
 
@@ -81,7 +81,13 @@ class LanceIndex:
 
     @classmethod
     async def open(
-        cls, folder: Path, model: str, dim: int, committed_at: Callable[[int], datetime | None]
+        cls,
+        folder: Path,
+        model: str,
+        dim: int,
+        committed_at: Callable[[int], datetime | None],
+        *,
+        texts_anew: bool = False,
     ) -> LanceIndex:
         """Open the index of a model, or make an empty one.
 
@@ -91,6 +97,7 @@ class LanceIndex:
             dim: length of its vectors.
             committed_at: asks the catalog. An index whose epoch was committed at another time, or never, belongs to
                 another history (a restored catalog, say) and is dropped, as is one that cannot be opened.
+            texts_anew: make the full-text indexes again: no probe reads all of their files.
 
         Raises:
             IndexUnavailableError: the folder cannot be written.
@@ -100,26 +107,28 @@ class LanceIndex:
             database = await lancedb.connect_async(str(folder))
             if (folder / f"{name}.lance").exists():
                 try:
-                    index = cls(await database.open_table(name), dim)
-                    epoch, at = await index._applied()
-                    if at == await asyncio.to_thread(committed_at, epoch):
-                        await index._index_texts()
-                        return index
+                    with lance_errors():
+                        index = cls(await database.open_table(name), dim)
+                        epoch, at = await index._applied()
+                        if at == await asyncio.to_thread(committed_at, epoch):
+                            await index._index_texts(texts_anew)
+                            return index
                     log.warning("index dropped: it belongs to another history", table=name)
-                except (OSError, RuntimeError, ValueError) as error:
+                except LANCE_ERRORS as error:
                     log.warning("index dropped: it cannot be opened", table=name, cause=repr(error))
                 shutil.rmtree(folder / f"{name}.lance", ignore_errors=True)
             index = cls(await database.create_table(name, schema=_schema(dim)), dim)
             await index._index_texts()
             return index
-        except (OSError, RuntimeError, ValueError) as error:
+        except LANCE_ERRORS as error:
             raise IndexUnavailableError(f"the search index in {folder} cannot be made: {error}") from error
 
-    async def _index_texts(self) -> None:
+    async def _index_texts(self, anew: bool = False) -> None:
         """Make the full-text indexes that are missing: a stop may have come between making the table and them."""
-        have = {index.columns[0] for index in await self._table.list_indices()}
+        have = set() if anew else {index.columns[0] for index in await self._table.list_indices()}
         for column in TEXT_COLUMNS:
             if column not in have:
+                # Replaces the one of that column.
                 await self._table.create_index(column, config=FTS(remove_stop_words=False, with_position=False))
 
     async def applied_epoch(self) -> int:
@@ -222,8 +231,9 @@ def _write_anew(path: Path) -> None:
 def _engine_errors(what: str) -> Iterator[None]:
     """Turn Lance's errors into ours; their texts hold paths and values, so they stay in the chain only."""
     try:
-        yield
-    except (OSError, RuntimeError, ValueError) as error:
+        with lance_errors():
+            yield
+    except LANCE_ERRORS as error:
         raise IndexUnavailableError(
             f"the search index cannot {what}: {type(error).__name__}", hint="See: mcai daemon logs"
         ) from error

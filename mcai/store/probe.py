@@ -12,6 +12,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -25,7 +27,8 @@ log = structlog.get_logger("probe")
 
 TIMEOUT_S = 600.0
 _SUFFIX = ".lance"
-_ENGINE_ERRORS = (OSError, RuntimeError, ValueError)
+LANCE_ERRORS = (OSError, RuntimeError, ValueError)
+_PANICS = ("RustPanic", "PanicException")
 
 
 class Probed(Struct, frozen=True):
@@ -36,6 +39,20 @@ class Probed(Struct, frozen=True):
     committed_at_us: int | None
     """When the catalog committed that epoch, in microseconds since 1970."""
     versions: Versions
+
+
+@contextmanager
+def lance_errors() -> Iterator[None]:
+    """Make every error of Lance a RuntimeError, an OSError or a ValueError.
+
+    A panic in its Rust code is of a class that no module offers, and not always an Exception.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ not in _PANICS:
+            raise
+        raise RuntimeError(f"a panic: {error}") from error
 
 
 def table_name(model: str) -> str:
@@ -92,7 +109,8 @@ def probe(vectors_dir: Path, table: str) -> Probed:
         raise DamagedError(f"the search index {table} cannot be read: {words[:200]}") from None
 
 
-async def _read(vectors_dir: str, table_name: str) -> Probed:
+async def read(vectors_dir: str, table_name: str) -> Probed:
+    """Read all of a table in this process; `lance_errors` for what that may end in, short of the process's own end."""
     import lancedb
     import numpy as np
     import pyarrow.compute as pc
@@ -127,8 +145,9 @@ def main(arguments: list[str]) -> int:
     """Read one table and print what it holds; what the child runs."""
     vectors_dir, table = arguments
     try:
-        told = asyncio.run(_read(vectors_dir, table))
-    except _ENGINE_ERRORS as error:
+        with lance_errors():
+            told = asyncio.run(read(vectors_dir, table))
+    except LANCE_ERRORS as error:
         sys.stderr.write(f"{type(error).__name__}: {error}".split("\n", 1)[0] + "\n")
         return 1
     sys.stdout.buffer.write(msgspec.json.encode(told))

@@ -181,8 +181,9 @@ class Layers:
         _say({"probing": True})
         [table] = probe.tables_in(self._copy.vectors_dir)
         try:
-            told = asyncio.run(probe._read(str(self._copy.vectors_dir), table))
-        except probe._ENGINE_ERRORS:
+            with probe.lance_errors():
+                told = asyncio.run(probe.read(str(self._copy.vectors_dir), table))
+        except probe.LANCE_ERRORS:
             return "refused"
         finally:
             _say({"probing": False})

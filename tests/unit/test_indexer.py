@@ -40,6 +40,7 @@ class _Index:
         self.epoch = 0
         self.applied: list[tuple[int, int]] = []
         self.faults: dict[str, list[Exception]] = {}
+        self.opened_after_failure: list[bool] = []
 
     def _fail(self, where: str) -> None:
         if self.faults.get(where):
@@ -92,7 +93,8 @@ def _play(scene: Scene, index: _Index | None = None, catalog: DuckCatalog | None
         at = index or _Index()
         store = catalog or DuckCatalog.open(None)
 
-        async def open_index() -> _Index:
+        async def open_index(failed: bool) -> _Index:
+            at.opened_after_failure.append(failed)
             at._fail("open")
             return at
 
@@ -230,7 +232,7 @@ def test_search_waits_for_the_index_to_be_loaded() -> None:
     async def run() -> None:
         release, catalog = asyncio.Event(), DuckCatalog.open(None)
 
-        async def open_index() -> _Index:
+        async def open_index(_failed: bool) -> _Index:
             await release.wait()
             return _Index()
 
@@ -247,6 +249,21 @@ def test_search_waits_for_the_index_to_be_loaded() -> None:
         catalog.close()
 
     asyncio.run(run())
+
+
+def test_an_index_that_cannot_answer_is_opened_anew() -> None:
+    """A search that failed has the index looked at before it is used again; searches keep the old handle meanwhile."""
+
+    async def scene(indexer: Indexer, index: _Index, catalog: DuckCatalog) -> None:
+        await _state(indexer, "ready")
+        indexer.distrust()
+        await _state(indexer, "failed")
+        assert await indexer.opened(0) is index
+        indexer.wake()
+        await _state(indexer, "ready")
+        assert index.opened_after_failure == [False, True]
+
+    _play(scene)
 
 
 def test_search_is_told_why_there_is_no_index() -> None:
