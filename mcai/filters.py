@@ -41,6 +41,11 @@ class Filters:
         return self != Filters()
 
     @property
+    def only_source(self) -> str | None:
+        """The source, when nothing else is asked for."""
+        return self.source if self == Filters(source=self.source) else None
+
+    @property
     def only_domains(self) -> bool:
         """Whether nothing but domains is asked for, if anything is."""
         return self == Filters(domains=self.domains)
@@ -70,6 +75,23 @@ def parse_filters(
         until=_moment("until", until),
         source=source,
     )
+
+
+def source_forms(prefix: str) -> tuple[str, tuple[str, str]]:
+    """Say what a source must be to lie in a path, by whole components: /a/b holds /a/b/c.json#1 and /a/b#1, not
+    /a/bc.json#1.
+
+    Returns:
+        the source that is the path itself, and what every other one begins with.
+    """
+    itself = prefix.rstrip("/")
+    return itself, (f"{itself}/", f"{itself}#")
+
+
+def is_below(source: str | None, prefix: str) -> bool:
+    """Tell whether a source is a path, or lies in it."""
+    itself, begins = source_forms(prefix)
+    return source is not None and (source == itself or source.startswith(begins))
 
 
 def _frequency(text: str) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from mcai.filters import Filters
+from mcai.filters import Filters, source_forms
 from mcai.snapshot.blocks import Array, Positions
 from mcai.snapshot.manifest import NO_TIME
 from mcai.snapshot.segment import Segment
@@ -44,7 +44,7 @@ class Matcher:
         self._frequency_hz = filters.frequency_hz
         self._since = microseconds(filters.since) if filters.since is not None else None
         self._until = microseconds(filters.until) if filters.until is not None else None
-        self._source = filters.source.rstrip("/").encode() if filters.source is not None else None
+        self._source = source_forms(filters.source) if filters.source is not None else None
         self.is_narrow = filters != Filters(domains=filters.domains)
         """Something other than the domain is asked for."""
         self.takes_all = not filters
@@ -58,7 +58,7 @@ class Matcher:
         if self._since is not None or self._until is not None:
             positions = positions[self._in_time(segment, positions)]
         if self._source is not None:
-            positions = positions[_is_below(segment, positions, self._source)]
+            positions = positions[_is_below(segment, positions, *self._source)]
         return positions
 
     def match(self, segment: Segment, positions: Positions) -> Positions:
@@ -92,8 +92,9 @@ def _equals(segment: Segment, positions: Positions, text: bytes) -> Mask:
     return mask & _starts_with(column.data(begins, ends), begins, ends, text)
 
 
-def _is_below(segment: Segment, positions: Positions, prefix: bytes) -> Mask:
-    """Match by whole components: /a/b holds /a/b/c.json#1 and /a/b#1, not /a/bc.json#1."""
+def _is_below(segment: Segment, positions: Positions, itself: str, inside: tuple[str, ...]) -> Mask:
+    """Match what `source_forms` says: the source itself, and what begins with it and one more sign."""
+    prefix, ends_with = itself.encode(), [ord(each[-1]) for each in inside]
     column = segment.texts["source"]
     begins, ends = column.bounds(positions)
     data = column.data(begins, ends)
@@ -103,7 +104,7 @@ def _is_below(segment: Segment, positions: Positions, prefix: bytes) -> Mask:
     # Where nothing is behind the prefix, the byte looked at is another row's, or the last one: it does not count.
     signs = data[np.minimum(behind, len(data) - 1)] if len(data) else np.zeros(len(found), np.uint8)
     mask = np.zeros(len(positions), np.bool_)
-    mask[found[is_whole | (signs == ord("/")) | (signs == ord("#"))]] = True
+    mask[found[is_whole | np.isin(signs, ends_with)]] = True
     return mask
 
 

@@ -30,7 +30,7 @@ from lancedb.query import MatchQuery
 
 from mcai import failpoints
 from mcai.errors import DimensionMismatchError, IndexUnavailableError
-from mcai.filters import Filters
+from mcai.filters import Filters, source_forms
 from mcai.records import Place
 from mcai.store.base import Change, IndexFilter
 from mcai.store.probe import LANCE_ERRORS, lance_errors, table_name
@@ -265,7 +265,7 @@ def _condition(chosen: IndexFilter) -> Expr | None:
     if asked.until is not None:
         parts.append(col("created_at") < lit(asked.until.replace(tzinfo=None)))
     if asked.source is not None:
-        parts.append(_below(asked.source.rstrip("/")))
+        parts.append(_below(asked.source))
     return None if not parts else _all_of(parts)
 
 
@@ -279,8 +279,9 @@ def _all_of(parts: list[Expr]) -> Expr:
 def _below(prefix: str) -> Expr:
     """Lance has no prefix test; texts compare by their bytes, so a range from ``/`` to the next character is one."""
     source = col("source")
-    inside = [(source >= lit(prefix + sign)) & (source < lit(prefix + chr(ord(sign) + 1))) for sign in "/#"]
-    return (source == lit(prefix)) | inside[0] | inside[1]
+    itself, begins = source_forms(prefix)
+    inside = [(source >= lit(begin)) & (source < lit(begin[:-1] + chr(ord(begin[-1]) + 1))) for begin in begins]
+    return (source == lit(itself)) | inside[0] | inside[1]
 
 
 def _with_vectors(rows: pa.Table, vectors: Any, dim: int) -> pa.Table:

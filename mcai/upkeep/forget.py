@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -20,19 +20,22 @@ from mcai.filters import Filters
 from mcai.paths import Home
 from mcai.records import ForgetResult, Place
 from mcai.store import journal
-from mcai.store.duck import DuckCatalog, forgetting, redaction
-from mcai.store.duck.redaction import Redactor
+from mcai.store.duck import DuckCatalog, forgetting
 from mcai.store.journal.segments import write_errors
-from mcai.upkeep import archive_files, forget_quarantine, forget_receipt
+from mcai.upkeep import archive_files, forget_order, forget_quarantine, forget_receipt
 from mcai.upkeep.archive_files import ArchiveFiles
 from mcai.upkeep.backup import catalog_bytes, check_room, size_of
 from mcai.upkeep.forget_copies import Copies
-from mcai.upkeep.forget_receipt import MAX_TEXT_ROWS, Order, Receipt
+from mcai.upkeep.forget_matching import Matching
+from mcai.upkeep.forget_order import Order
+from mcai.upkeep.forget_receipt import MAX_TEXT_ROWS, PLACES, Receipt
 from mcai.upkeep.hooks import Derived, Write
 
 log = structlog.get_logger("forget")
 
 RETRY_S = 60.0
+LEFT_RETRY_S = 3_600.0
+"""When a copy could not be looked at or cleaned: a person may have to see to that, and each round rewrites much."""
 _GOES_ON = "That is tried again every minute; the same command tells when it is done."
 _ELSEWHERE = "backups outside of this home may still have them: to restore one brings them back"
 
@@ -75,7 +78,7 @@ class Forgetting:
         self._derived = derived
         self._archive = archive
         self._alone = alone
-        self._copies = Copies(home)
+        self._copies = Copies(home, catalog.engine)
 
     async def forget(self, ids: Sequence[int], filters: Filters, *, dry_run: bool) -> ForgetResult:
         """Forget some examples, every version of them, and what an import refused beside them.
@@ -83,7 +86,8 @@ class Forgetting:
         Args:
             ids: which ones; unknown ones are passed over.
             filters: which others; none when they are empty. A source is that of any version, deleted and edited ones
-                too; the rest must be so now, or in a copy, where the catalog does not have the example any more.
+                too; the rest must be so now. Copies and the journal are asked, too: what matches there goes from there
+                where the catalog does not have the example.
             dry_run: look where they are, change nothing.
 
         Raises:
@@ -93,7 +97,7 @@ class Forgetting:
         """
         async with self._alone:
             order = await asyncio.to_thread(self._choose, ids, filters, dry_run)
-            if dry_run or not (ids or filters):
+            if dry_run or not order:
                 return await asyncio.to_thread(self._preview, order)
             return await self._carry_out(order)
 
@@ -104,42 +108,44 @@ class Forgetting:
             FatalStoreError: the engine has given up.
         """
         while True:
+            pause_s = RETRY_S
             try:
-                await self.finish_pending()
+                if not await self.finish_pending():
+                    pause_s = LEFT_RETRY_S
             except FatalStoreError:
                 raise
             except McaiError as error:
                 log.error("what is to be forgotten is not gone yet", reason=error.message)
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(pause_s)
 
-    async def finish_pending(self) -> None:
-        """Do the rest of what was cut off, if there is any.
+    async def finish_pending(self) -> bool:
+        """Do the rest of what was cut off, if there is any; tell whether nothing is left.
 
         Raises:
             StoreError: it cannot be finished now either.
         """
         async with self._alone:
             await asyncio.to_thread(self._copies.settle)
-            if await asyncio.to_thread(forgetting.pending, self._catalog.engine):
-                done = await self._carry_out(Order([]))
-                log.info("finished what was to be forgotten", epoch=done.epoch, forgotten=done.forgotten)
+            if not await asyncio.to_thread(self._is_pending):
+                return True
+            done = await self._carry_out(Order([]))
+            if await asyncio.to_thread(self._is_pending):
+                log.warning("what is to be forgotten is not gone from every copy yet", notes=done.notes)
+                return False
+            log.info("finished what was to be forgotten", epoch=done.epoch, forgotten=done.forgotten)
+            return True
+
+    def _is_pending(self) -> bool:
+        return bool(forgetting.pending(self._catalog.engine)) or forget_order.is_noted(self._home)
 
     def _choose(self, ids: Sequence[int], filters: Filters, dry_run: bool) -> Order:
-        chosen = set(ids)
-        if filters:
-            chosen |= {*self._elsewhere(filters), *self._catalog.ids_matching(filters)}
+        """Return what is to go. What copies and the journal alone have is asked for there, each by itself: a number
+        that is found in one may be another example's here."""
+        chosen = sorted({*ids, *(self._catalog.ids_matching(filters) if filters else ())})
         with self._catalog.engine.reading() as cursor:
-            sources = forgetting.sources(cursor, sorted(chosen))
-        return Order(sorted(chosen), forget_quarantine.wanted(filters, sources), filters.source, dry_run)
-
-    def _elsewhere(self, filters: Filters) -> set[int]:
-        """Return the examples that match in a copy or in the journal; some are in no other place any more."""
-        found = self._copies.ids_matching(filters)
-        if filters == Filters(source=filters.source) and filters.source is not None:
-            return found | redaction.ids_from(self._home.journal_dir, filters.source)
-        # What a copy says of an example may be long past; where the catalog has the example, it knows better.
-        with self._catalog.engine.reading() as cursor:
-            return found - forgetting.known(cursor, found)
+            sources = forgetting.sources(cursor, chosen)
+        asked = (filters,) if filters else ()
+        return Order(chosen, asked, forget_quarantine.wanted(filters, sources), dry_run)
 
     def _preview(self, order: Order) -> ForgetResult:
         receipt = Receipt()
@@ -153,8 +159,9 @@ class Forgetting:
 
     async def _carry_out(self, order: Order) -> ForgetResult:
         unfinished = await asyncio.to_thread(forgetting.pending, self._catalog.engine)
-        order = replace(order, ids=sorted({*order.ids, *unfinished}))
+        order = await asyncio.to_thread(forget_order.with_unfinished, self._home, order, unfinished)
         check_room(self._home.temp_dir, catalog_bytes(self._home) + size_of(self._home.vectors_dir))
+        await asyncio.to_thread(forget_order.write, self._home, order)
         receipt, gone = Receipt(), _Gone(self._catalog.epoch)
         # First, for the sources are known as long as the rows are there.
         receipt.add(*await asyncio.to_thread(self._leave_quarantine, order))
@@ -165,12 +172,14 @@ class Forgetting:
             gone = await self._write(lambda: self._leave_catalog(order.ids, resumed=bool(unfinished)))
             receipt.add(gone.places)
         with _rest_told(gone):
-            receipt.add(*await asyncio.to_thread(self._leave_files, order))
+            is_complete = await asyncio.to_thread(self._leave_files, order, receipt)
             if order.ids:
                 receipt.add(await self._leave_derived(order.ids))
             await asyncio.to_thread(self._look_again, order, gone.texts, receipt)
-        await asyncio.to_thread(forgetting.end, self._catalog.engine)
-        log.info("forgotten", examples=gone.forgotten, epoch=gone.epoch)
+        if is_complete:
+            await asyncio.to_thread(forgetting.end, self._catalog.engine)
+            await asyncio.to_thread(forget_order.remove, self._home)
+        log.info("forgotten", examples=gone.forgotten, epoch=gone.epoch, complete=is_complete)
         receipt.note([_ELSEWHERE] if gone.forgotten else [])
         return receipt.result(dry_run=False, epoch=gone.epoch, forgotten=gone.forgotten)
 
@@ -216,25 +225,32 @@ class Forgetting:
         sync_folder(self._home.dir)
         failpoints.hit("forget.swapped")
 
-    def _leave_journal(self, ids: Sequence[int]) -> Place:
-        engine, redactor = self._catalog.engine, Redactor(ids)
+    def _leave_journal(self, order: Order) -> Place:
+        engine, folder = self._catalog.engine, self._home.journal_dir
         if engine.journal is None:
             return Place("journal", 0, 0, 0)
+        matching = Matching(self._home, engine, order)
+        with forget_receipt.reading_errors(folder):
+            redactor = matching.in_own_journal()
+            before = redactor.count(folder)
+        if not (before.rows or matching.knows_any):
+            return Place("journal", before.entries, 0, 0)  # what is damaged in it may stay
         with engine.exclusive():
             segments = engine.journal.roll()
-        with write_errors(self._home.journal_dir):
-            before = redactor.count(self._home.journal_dir)
-            done = journal.redact(self._home.journal_dir, redactor, segments=segments)
+        done = journal.redact(folder, redactor, segments=segments)
+        with write_errors(folder):
             failpoints.hit("forget.journal")
         return Place("journal", done.entries, before.rows, 0)
 
-    def _leave_files(self, order: Order) -> tuple[list[Place], list[str]]:
-        places: list[Place] = []
+    def _leave_files(self, order: Order, receipt: Receipt) -> bool:
+        """Clean journal, archive and copies; tell whether every copy could be cleaned."""
+        receipt.add([self._leave_journal(order)])
         if order.ids:
-            places.append(self._leave_journal(order.ids))
             self._archive.reconcile()
-        copies = self._copies.forget(order.ids, order.lines)
-        return [*places, *copies.places], copies.notes
+        is_known = receipt.found("rows", "archive", "history", "journal", forget_receipt.QUARANTINE) > 0
+        copies = self._copies.forget(order, is_known=is_known)
+        receipt.add(copies.places, copies.notes)
+        return copies.is_complete
 
     async def _leave_derived(self, ids: Sequence[int]) -> list[Place]:
         """The last step, for these may not be ready yet: nothing else waits for them."""
@@ -248,7 +264,8 @@ class Forgetting:
             ) from error
 
     def _look_again(self, order: Order, texts: set[str], receipt: Receipt) -> None:
-        places, _ = forget_receipt.look(self._home, self._catalog, order)
+        is_known = receipt.found(*PLACES) > 0
+        places, _ = forget_receipt.look(self._home, self._catalog, order, is_known=is_known)
         receipt.look_again(places)
         forget_receipt.look_at_bytes(self._home, self._catalog, order, texts, receipt)
 

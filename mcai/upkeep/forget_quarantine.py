@@ -12,16 +12,17 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 from msgspec import Struct
 
+from mcai.errors import NO_JSON
 from mcai.files import open_regular, sync_folder, write_parts
-from mcai.filters import Filters
+from mcai.filters import Filters, is_below
 from mcai.identity import clean_name
-from mcai.store.duck.redaction import is_below
 
 _PIECE_BYTES = 1 << 20
 """A line may hold a record of any size; this much of it is looked at in one piece."""
@@ -41,23 +42,23 @@ class _Envelope(Struct):
 class Wanted:
     """Which lines are to go."""
 
-    filters: Filters = field(default_factory=Filters)
-    """Asked for by domain or by source, else empty: of a record that was refused nothing else is known."""
-    places: frozenset[str] = frozenset()
-    """Exact sources, path#position."""
+    filters: tuple[Filters, ...] = ()
+    """Any of them; by domain or by source alone: of a record that was refused nothing else is known."""
+    places: frozenset[bytes] = frozenset()
+    """Digests of exact sources, path#position: they can be noted without naming what is to be forgotten."""
+
+    def __bool__(self) -> bool:
+        return bool(self.filters or self.places)
+
+    def __or__(self, other: Wanted) -> Wanted:
+        return Wanted(tuple(dict.fromkeys((*self.filters, *other.filters))), self.places | other.places)
 
     def takes(self, line: bytes) -> bool:
         """Tell whether a line, of which this is the begin, is one of them."""
         told = _read(line)
         if told is None or told.source is None:
             return False
-        return told.source in self.places or (bool(self.filters) and self._matches(told.source, told.domain))
-
-    def _matches(self, source: str, domain: str | None) -> bool:
-        domains = self.filters.domains
-        if domains and (domain is None or clean_name(domain) not in domains):
-            return False
-        return self.filters.source is None or is_below(source, self.filters.source)
+        return _digest(told.source) in self.places or any(_matches(told, filters) for filters in self.filters)
 
 
 def wanted(filters: Filters, sources: set[str]) -> Wanted:
@@ -68,8 +69,19 @@ def wanted(filters: Filters, sources: set[str]) -> Wanted:
         sources: of those examples. What came from stdin is passed over: every import counts it anew.
     """
     told = Filters(domains=filters.domains, source=filters.source)
-    places = frozenset(source for source in sources if not source.startswith(_STDIN))
-    return Wanted(told if filters == told else Filters(), places)
+    places = frozenset(_digest(source) for source in sources if not source.startswith(_STDIN))
+    return Wanted((told,) if filters and filters == told else (), places)
+
+
+def _digest(source: str) -> bytes:
+    return blake2b(source.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _matches(told: _Envelope, filters: Filters) -> bool:
+    domains = filters.domains
+    if domains and (told.domain is None or clean_name(told.domain) not in domains):
+        return False
+    return filters.source is None or is_below(told.source, filters.source)
 
 
 @dataclass
@@ -84,7 +96,7 @@ class Counted:
 
 
 def count(folder: Path, which: Wanted) -> Counted:
-    """Look at every line; change nothing. A file that cannot be read is passed over."""
+    """Look at every line of a folder, or of one file; change nothing. A file that cannot be read is passed over."""
     counted = Counted()
     for path in _files(folder):
         with contextlib.suppress(OSError), open_regular(path, follow=False) as file:
@@ -107,10 +119,11 @@ def drop(folder: Path, which: Wanted) -> list[Path]:
     busy: list[Path] = []
     for path in _files(folder):
         with open_regular(path, follow=False) as file:
+            is_mine = _lock(file)  # before the look: an import could add a line behind it
             begun = [which.takes(piece) for piece, begins in _pieces(file) if begins]
             if not any(begun):
                 continue
-            if not _lock(file):
+            if not is_mine:
                 busy.append(path)
             elif all(begun):
                 path.unlink()
@@ -139,7 +152,7 @@ def _pieces(file: BinaryIO) -> Iterator[tuple[bytes, bool]]:
 
 
 def _read(line: bytes) -> _Envelope | None:
-    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    with contextlib.suppress(*NO_JSON):
         return msgspec.json.decode(line, type=_Envelope)
     # Longer than a piece, or with half a character in it: what stands before the record says enough.
     if record := _RECORD.search(line):
@@ -158,4 +171,5 @@ def _lock(file: BinaryIO) -> bool:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    """Return the files below a folder, or the one file that was given."""
+    return sorted(path for path in (folder, *folder.rglob("*")) if path.is_file() and not path.is_symlink())

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 
+from mcai.errors import StoreUnavailableError
+from mcai.filters import source_forms
 from mcai.paths import Home
 from mcai.records import ForgetResult, Place
 from mcai.store import backup
 from mcai.store.duck import DuckCatalog, forgetting
 from mcai.store.duck.forgetting import Tally
-from mcai.store.duck.redaction import Redactor
 from mcai.upkeep import archive_files, forget_quarantine, forget_scan
 from mcai.upkeep.forget_copies import Copies
-from mcai.upkeep.forget_quarantine import Wanted
+from mcai.upkeep.forget_matching import Matching
+from mcai.upkeep.forget_order import NOTE, Order
 from mcai.upkeep.forget_scan import Finder
 from mcai.upkeep.forget_source import LEAST_CHARACTERS, SourceFinder
 
@@ -41,18 +43,6 @@ PLACES = (
 )
 """In the order of a receipt. What is scanned are rows, journal entries, copies or files; what is found are rows, or
 files where nothing but bytes can be looked at."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be forgotten."""
-
-    ids: list[int]
-    lines: Wanted = field(default_factory=Wanted)
-    """Of quarantine."""
-    source: str | None = None
-    """That was asked for; it must not be named anywhere afterwards."""
-    dry_run: bool = False
 
 
 class Receipt:
@@ -113,19 +103,44 @@ def of_tally(counted: Tally) -> list[Place]:
     return [Place(name, scanned, found, found) for name, (scanned, found) in told.items()]
 
 
-def look(home: Home, catalog: DuckCatalog, order: Order) -> tuple[list[Place], list[str]]:
+@contextmanager
+def reading_errors(path: Path) -> Iterator[None]:
+    """Turn the system's errors about reading into mcai's.
+
+    Raises:
+        StoreUnavailableError: the system lets nobody read it now.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailableError(f"{error.filename or path} cannot be read: {error.strerror or error}") from error
+
+
+def look(home: Home, catalog: DuckCatalog, order: Order, *, is_known: bool = False) -> tuple[list[Place], list[str]]:
     """Look for what is to be forgotten wherever it can be told by ids or sources; change nothing.
+
+    Args:
+        home: whose files are looked at.
+        catalog: of the home.
+        order: what is looked for.
+        is_known: some of it was found before.
 
     Returns:
         the places, and what there is to say of single copies.
+
+    Raises:
+        StoreError: the journal cannot be read.
     """
+    matching = Matching(home, catalog.engine, order)
     with catalog.engine.reading() as cursor:
         places = of_tally(forgetting.tally(cursor, order.ids))
-    journaled = Redactor(order.ids).count(home.journal_dir)
+    with reading_errors(home.journal_dir):
+        journaled = matching.in_own_journal().count(home.journal_dir)
     places.append(Place("journal", journaled.entries, journaled.rows, journaled.rows))
     files, rows = archive_files.count(home.archive_dir, order.ids)
     lines = forget_quarantine.count(home.quarantine_dir, order.lines)
-    copies = Copies(home).count(order.ids, order.lines)
+    is_known = is_known or bool(lines.lines or any(place.found for place in places))
+    copies = Copies(home, catalog.engine).count(order, is_known=is_known)
     places += [
         Place("archive files", files, rows, rows),
         Place(QUARANTINE, lines.files, lines.lines, lines.lines),
@@ -144,13 +159,16 @@ def look_at_bytes(home: Home, catalog: DuckCatalog, order: Order, texts: Set[str
     """
     every = forget_scan.markers_of(texts)
     markers = every[: forget_scan.MAX_MARKERS]
-    source = order.source if len((order.source or "").rstrip("/")) >= LEAST_CHARACTERS else None
-    report = forget_scan.scan(home.dir, markers, source)
+    sources = [each for each in order.sources if len(source_forms(each)[0]) >= LEAST_CHARACTERS]
+    report = forget_scan.scan(home.dir, markers, sources)
+    for own in (report.hits, report.named):
+        own.pop(NOTE, None)  # what is noted until all is done
     suspects = sorted({number for numbers in report.hits.values() for number in numbers})
-    shared, named_too = _said_by_others(catalog, order, [markers[number] for number in suspects], bool(report.named))
+    named = {sources[number] for numbers in report.named.values() for number in numbers}
+    shared, named_too = _said_by_others(catalog, order, [markers[number] for number in suspects], named)
     alone = {number for at, number in enumerate(suspects) if at not in shared}
     hits = {path for path, numbers in report.hits.items() if alone & set(numbers)}
-    hits |= set() if named_too else set(report.named)
+    hits |= {path for path, numbers in report.named.items() if {sources[number] for number in numbers} - named_too}
     if order.dry_run:
         hits &= _beyond_reach(home, order, hits)
     receipt.add_files(report.scanned, sorted(hits))
@@ -178,19 +196,20 @@ def _not_searched(texts: Set[str], every: Sequence[bytes], versions: int) -> Ite
 
 
 def _said_by_others(
-    catalog: DuckCatalog, order: Order, markers: Sequence[bytes], asks_source: bool
-) -> tuple[set[int], bool]:
-    """Return which of the markers, and whether the source, the catalog holds outside of what is to be forgotten."""
-    finder, shared, named = Finder(markers), set[int](), False
-    source = SourceFinder(order.source) if asks_source and order.source else None
-    if not markers and source is None:
+    catalog: DuckCatalog, order: Order, markers: Sequence[bytes], sources: Set[str]
+) -> tuple[set[int], set[str]]:
+    """Return which of the markers and of the sources the catalog holds outside of what is to be forgotten."""
+    finder, shared, named = Finder(markers), set[int](), set[str]()
+    finders = {source: SourceFinder(source) for source in sources}
+    if not markers and not sources:
         return shared, named
     with catalog.engine.reading() as cursor:
         for said in forgetting.said_by_others(cursor, order.ids):
             if markers and (texts := said.buffers()[2]) is not None:
                 shared |= finder.find(texts)
-            if source is not None and not named:
-                named = source.is_in("\0".join(text for text in said.to_pylist() if text).encode())
+            if sources - named:
+                texts = "\0".join(text for text in said.to_pylist() if text).encode()
+                named |= {source for source in sources - named if finders[source].is_in(texts)}
     return shared, named
 
 

@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -22,6 +23,16 @@ from mcai.upkeep import archive_files, forget_quarantine
 from mcai.upkeep.forget_quarantine import Wanted
 
 log = structlog.get_logger("forget")
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """What goes from one copy."""
+
+    ids: Sequence[int]
+    """The numbers that the examples have there."""
+    journal: Redactor
+    lines: Wanted
 
 
 class Rewriting:
@@ -45,7 +56,7 @@ class Rewriting:
                 (fresh if fresh.exists() else old).rename(folder)
         self._tidy()
 
-    def rewrite(self, folder: Path, ids: Sequence[int], which: Wanted) -> None:
+    def rewrite(self, folder: Path, theirs: Theirs) -> None:
         """Write a backup, or what there is of one, anew; with a manifest, if it has one.
 
         Raises:
@@ -62,12 +73,12 @@ class Rewriting:
             facts = None
             if (folder / backup.CATALOG).exists():
                 with scrub.opened(folder / backup.CATALOG, self._home.temp_dir) as copy:
-                    facts = copy.write_without(ids, fresh / backup.CATALOG)
+                    facts = copy.write_without(theirs.ids, fresh / backup.CATALOG)
             _link_others(folder, fresh)
             if (fresh / backup.JOURNAL).is_dir():
-                journal.redact(fresh / backup.JOURNAL, Redactor(ids))
-            archive_files.drop(fresh / self._home.archive_dir.name, ids)
-            forget_quarantine.drop(fresh / self._home.quarantine_dir.name, which)
+                journal.redact(fresh / backup.JOURNAL, theirs.journal)
+            archive_files.drop(fresh / self._home.archive_dir.name, theirs.ids)
+            forget_quarantine.drop(fresh / self._home.quarantine_dir.name, theirs.lines)
             if manifest is not None and facts is not None:
                 backup.seal(fresh, facts, made_at=manifest.made_at)
             folder.rename(old)

@@ -45,8 +45,8 @@ class Order(Struct):
     folder: bytes
     """As the system has it: a path need not be text."""
     markers: list[bytes]
-    source: str | None = None
-    """A path prefix, by whole components: of any length."""
+    sources: list[str] = []
+    """Path prefixes, by whole components: of any length."""
 
 
 class Report(Struct):
@@ -56,8 +56,8 @@ class Report(Struct):
     """Files, by their path below the folder."""
     hits: dict[str, list[int]] = {}
     """File -> which markers are in it."""
-    named: list[str] = []
-    """Files in which the source stands."""
+    named: dict[str, list[int]] = {}
+    """File -> which sources stand in it."""
     unread: list[str] = []
     """Files that could not be read."""
 
@@ -158,13 +158,13 @@ class _Grid:
         return mixed if self._words == 1 else mixed[:-1] + words[1:] * _MULTIPLIERS[1]
 
 
-def scan(folder: Path, markers: Sequence[bytes], source: str | None = None) -> Report:
+def scan(folder: Path, markers: Sequence[bytes], sources: Sequence[str] = ()) -> Report:
     """Look through every file of a home, in a child.
 
     Raises:
         StoreError: the child failed.
     """
-    order = msgspec.json.encode(Order(os.fsencode(folder), list(markers), source))
+    order = msgspec.json.encode(Order(os.fsencode(folder), list(markers), list(sources)))
     command = [sys.executable, "-P", "-m", "mcai.upkeep.forget_scan"]
     done = subprocess.run(command, input=order, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     if done.returncode:
@@ -177,13 +177,13 @@ def look_through(order: Order) -> Report:
     folder, report = Path(os.fsdecode(order.folder)), Report()
     forms = [(form, number) for number, marker in enumerate(order.markers) for form in _forms(marker)]
     finder = Finder([form for form, _ in forms])
-    source = SourceFinder(order.source) if order.source else None
+    sources = [SourceFinder(source) for source in order.sources]
     for path in _files(folder):
         # What is no text in a name is shown escaped: the report is JSON.
         name = os.fsencode(path.relative_to(folder)).decode("utf-8", "backslashreplace")
         try:
             found = finder.find_in_file(path)
-            named = source is not None and source.is_in_file(path)
+            named = [number for number, source in enumerate(sources) if source.is_in_file(path)]
         except FileNotFoundError:
             continue  # removed meanwhile
         except OSError:
@@ -193,7 +193,7 @@ def look_through(order: Order) -> Report:
         if found:
             report.hits[name] = sorted({forms[at][1] for at in found})
         if named:
-            report.named.append(name)
+            report.named[name] = named
     return report
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from mcai.files import open_regular
+from mcai.filters import source_forms
 
 LEAST_CHARACTERS = 2
 _CHUNK_BYTES = 4 << 20
@@ -29,14 +30,14 @@ class SourceFinder:
         Args:
             source: of at least `LEAST_CHARACTERS`, the last slash not counted.
         """
-        prefix = source.rstrip("/")
+        prefix, _ = source_forms(source)
         as_json = (msgspec.json.encode(prefix)[1:-1], json.dumps(prefix)[1:-1].encode())
         self._forms = sorted({prefix.encode(), *as_json})
         self._longest = max(len(form) for form in self._forms)
 
     def is_in(self, data: bytes) -> bool:
         """Tell whether the source, or a path in it, stands in some bytes."""
-        return any(self._stands(data, form) for form in self._forms)
+        return self._is_within(data, begins=True, ends=True)
 
     def is_in_file(self, path: Path) -> bool:
         """Tell whether the source, or a path in it, stands in a file.
@@ -45,19 +46,28 @@ class SourceFinder:
             OSError: it cannot be read.
         """
         with open_regular(path) as file:
-            tail = b""
+            tail, begins = b"", True
             while piece := file.read(_CHUNK_BYTES):
-                if self.is_in(tail + piece):
+                data = tail + piece
+                if self._is_within(data, begins=begins, ends=False):
                     return True
-                tail = (tail + piece)[-self._longest - 1 :]
-        return False
+                # The byte before it and all of a form that ends here: what stands behind comes with the next piece.
+                tail = data[-self._longest - 1 :]
+                begins = begins and len(tail) == len(data)
+            return self._is_within(tail, begins=begins, ends=True)
+
+    def _is_within(self, data: bytes, *, begins: bool, ends: bool) -> bool:
+        """Tell whether a form stands in a piece of a file, which may be its begin, or its end, or neither."""
+        return any(self._stands(data, form, begins=begins, ends=ends) for form in self._forms)
 
     @staticmethod
-    def _stands(data: bytes, form: bytes) -> bool:
+    def _stands(data: bytes, form: bytes, *, begins: bool, ends: bool) -> bool:
         at = data.find(form)
         while at >= 0:
-            behind = data[at + len(form) : at + len(form) + 1]
-            if (not at or data[at - 1] not in _BEFORE) and (not behind or behind[0] in _BEHIND):
+            end = at + len(form)
+            is_begun = data[at - 1] not in _BEFORE if at else begins
+            is_ended = data[end] in _BEHIND if end < len(data) else ends
+            if is_begun and is_ended:
                 return True
             at = data.find(form, at + 1)
         return False

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mcai.upkeep import forget_scan
+from mcai.upkeep import forget_scan, forget_source
 from mcai.upkeep.forget_scan import Finder, markers_of
+from mcai.upkeep.forget_source import SourceFinder
 
 _few = st.integers(97, 98).map(chr)  # two letters: near misses are common
 needles = st.lists(st.text(_few, min_size=16, max_size=30).map(str.encode), min_size=1, max_size=4)
@@ -79,3 +82,18 @@ def test_child_looks_through_every_regular_file(tmp_path: Path) -> None:
     report = forget_scan.scan(tmp_path, [b"something else entirely", marker])
 
     assert report.hits == {"a/b/deep": [1]} and sorted(report.scanned) == ["a/b/deep", "none"]
+
+
+_pieces = st.lists(st.sampled_from(["/a/b", "/a/b/", "/", ".", " ", "x", '"', "#1"]), max_size=12)
+
+
+@given(pieces=_pieces, chunk=st.integers(1, 9))
+def test_a_source_is_found_wherever_a_file_is_cut(pieces: list[str], chunk: int) -> None:
+    """The end of a piece is not the end of a word, and its begin not the begin of one."""
+    finder = SourceFinder("/a/b")
+    data = "".join(pieces).encode()
+    with NamedTemporaryFile() as file, pytest.MonkeyPatch.context() as patch:
+        file.write(data)
+        file.flush()
+        patch.setattr(forget_source, "_CHUNK_BYTES", chunk)
+        assert finder.is_in_file(Path(file.name)) == finder.is_in(data)

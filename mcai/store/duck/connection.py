@@ -162,7 +162,7 @@ def connect(path: Path | None, temp_dir: Path | None = None) -> duckdb.DuckDBPyC
     try:
         connection = duckdb.connect(":memory:" if path is None else str(path), config=config)
     except duckdb.Error as error:
-        raise _refusal(path, error) from error
+        raise refusal(path, error) from error
     try:
         with own_engine(), engine_errors():
             connection.execute("SET GLOBAL TimeZone = 'UTC'")
@@ -173,7 +173,7 @@ def connect(path: Path | None, temp_dir: Path | None = None) -> duckdb.DuckDBPyC
     return connection
 
 
-def _refusal(path: Path | None, error: duckdb.Error) -> StoreError:
+def refusal(path: Path | None, error: duckdb.Error) -> StoreError:
     """Say why a file was not opened. What the system says no to may be as sound as ever."""
     told = first_line(error)
     if _FULL.search(told):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import duckdb
 import msgspec
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mcai.store.duck.engine import Engine
+
+Version: TypeAlias = tuple[int, int]
+"""The id of an example, and when the epoch was committed that made a version of it (microseconds since 1970). In
+another home the same number is another example's; the two together are not."""
 
 _PENDING = "forget_pending"
 """The ids that are being forgotten, in the catalog's `meta`: no text, which would stay in the file."""
@@ -75,6 +79,20 @@ def tally(cursor: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> Tally:
         counted.append(one(cursor, sql, [list(ids)]) or (0, 0, 0, 0))
     here, there = counted
     return Tally(here[:2], there[:2], (here[2] + there[2], here[3] + there[3]))
+
+
+def versions(cursor: duckdb.DuckDBPyConnection, ids: Iterable[int], *, gone: bool = False) -> set[Version]:
+    """Return every version of these examples.
+
+    Args:
+        cursor: of any catalog, of an older schema too unless ``gone``.
+        ids: the numbers that they have there.
+        gone: those that were forgotten count, too.
+    """
+    tables = (*_VERSIONED, "forgotten") if gone else _VERSIONED
+    union = " UNION ".join(f"SELECT id, c_epoch FROM {table} WHERE id IN {AMONG}" for table in tables)
+    sql = f"SELECT id, epoch_us(committed_at) FROM ({union}) JOIN epochs ON epoch = c_epoch"
+    return set(cursor.execute(sql, [list(ids)] * len(tables)).fetchall())
 
 
 def known(cursor: duckdb.DuckDBPyConnection, ids: Iterable[int]) -> set[int]:

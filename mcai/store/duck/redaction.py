@@ -13,8 +13,10 @@ from pathlib import Path
 import msgspec
 
 from mcai.errors import DamagedError
+from mcai.filters import is_below
 from mcai.store.duck import effects
-from mcai.store.duck.effects import Entry, Table
+from mcai.store.duck.effects import Entry, Table, Values
+from mcai.store.duck.forgetting import Version
 from mcai.store.journal.lines import Entry as Line
 from mcai.store.journal.lines import Torn, walk
 from mcai.store.journal.segments import find_segments, opened
@@ -37,8 +39,18 @@ class Counted:
 class Redactor:
     """A transform for `journal.redact` that leaves out the rows of some examples."""
 
-    def __init__(self, ids: Collection[int]) -> None:
+    def __init__(self, ids: Collection[int], versions: Collection[Version] = ()) -> None:
+        """Prepare.
+
+        Args:
+            ids: examples of the journal's own history.
+            versions: single rows, whatever history they are of.
+        """
         self._ids = frozenset(ids)
+        self._versions = frozenset(versions)
+
+    def __bool__(self) -> bool:
+        return bool(self._ids or self._versions)
 
     def __call__(self, payload: bytes) -> bytes | None:
         """Return the payload without them; None when it has none."""
@@ -47,12 +59,15 @@ class Redactor:
             return None
         for table in _TABLES:
             if table in entry.rows:
-                entry.rows[table] = [row for row in entry.rows[table] if row[0] not in self._ids]
+                entry.rows[table] = [row for row in entry.rows[table] if not self._takes(row, entry)]
         return effects.encode(entry)
 
     def held(self, entry: Entry) -> int:
         """Return how many rows of an entry are theirs."""
-        return sum(row[0] in self._ids for table in _TABLES for row in entry.rows.get(table, ()))
+        return sum(self._takes(row, entry) for table in _TABLES for row in entry.rows.get(table, ()))
+
+    def _takes(self, row: Values, entry: Entry) -> bool:
+        return row[0] in self._ids or (row[0], entry.at_us) in self._versions
 
     def count(self, path: Path) -> Counted:
         """Read a journal, or one file of one; entries that were taken back count too.
@@ -71,31 +86,25 @@ class Redactor:
         return counted
 
 
-def ids_from(path: Path, source: str) -> set[int]:
-    """Return the examples of which a journal, or one file of one, holds a version with a source.
+def versions_from(path: Path, sources: Collection[str]) -> set[Version]:
+    """Return the rows of a journal, or of one file of one, that came from somewhere.
 
     Args:
         path: the folder or the file.
-        source: a path prefix, by whole components.
+        sources: path prefixes, by whole components.
 
     Raises:
         OSError: a file cannot be read.
         DamagedError: an entry is whole and says nothing that is known.
     """
     return {
-        row[0]
-        for entry in _entries(path)
+        (row[0], entry.at_us)
+        for entry in (_entries(path) if sources else ())
         if entry is not None
         for table in _TABLES
         for row in entry.rows.get(table, ())
-        if is_below(row[_SOURCE], source)
+        if any(is_below(row[_SOURCE], source) for source in sources)
     }
-
-
-def is_below(source: str | None, prefix: str) -> bool:
-    """Tell whether a source is a path, or lies in it, by whole components, as `where.predicate` has it."""
-    prefix = prefix.rstrip("/")
-    return source is not None and (source == prefix or source.startswith((prefix + "/", prefix + "#")))
 
 
 def _entries(path: Path) -> Iterator[Entry | None]:

@@ -6,18 +6,18 @@ stay are written into a fresh file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 
-from mcai.errors import DamagedError, StoreError, StoreFullError
+from mcai.errors import DamagedError
 from mcai.filters import Filters
 from mcai.store.base import CopyFacts
 from mcai.store.duck import copying, read
-from mcai.store.duck.connection import BESIDE, engine_errors, one, quoted, refuse_strange
-from mcai.store.duck.forgetting import AMONG
+from mcai.store.duck.connection import BESIDE, engine_errors, one, own_engine, quoted, refusal, refuse_strange
+from mcai.store.duck.forgetting import AMONG, Version, versions
 
 _VERSIONED = ("examples", "examples_archive")
 _LEFT_OUT = ("knowledge_cache",)
@@ -29,6 +29,12 @@ class Closed:
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._cursor = cursor
+
+    @property
+    def has_examples(self) -> bool:
+        """Whether it is a catalog at all: a file in which no schema was made yet has nothing of anybody."""
+        sql = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'source'"
+        return {"epochs", *_VERSIONED} <= {table for (table,) in self._cursor.execute(sql).fetchall()}
 
     def rows_of(self, ids: Sequence[int]) -> tuple[int, int]:
         """Return how many row versions there are, and how many are these examples'."""
@@ -42,6 +48,10 @@ class Closed:
         names = dict(self._cursor.execute("SELECT domain, id FROM datasets").fetchall())
         wanted = [names[domain] for domain in filters.domains if domain in names] if filters.domains else None
         return read.ids_matching(self._cursor, filters, wanted)
+
+    def versions(self, ids: Iterable[int]) -> set[Version]:
+        """Return every version that it has of the examples with these numbers."""
+        return versions(self._cursor, ids)
 
     def write_without(self, ids: Sequence[int], target: Path) -> CopyFacts:
         """Write everything but these examples into a new file, which is whole and closed afterwards."""
@@ -68,18 +78,21 @@ def opened(path: Path, temp_dir: Path) -> Iterator[Closed]:
         temp_dir: where DuckDB may spill.
 
     Raises:
-        DamagedError: it cannot be read.
+        DamagedError: it is not what was written.
+        StoreUnavailableError: another process has it, or the system lets nobody open it now.
         StoreFullError: there is no room for what is written from it.
+        StoreError: it could not be read for another reason.
     """
     refuse_strange(path)
     with duckdb.connect(":memory:", config={**BESIDE, "temp_directory": str(temp_dir)}) as connection:
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
         try:
-            with engine_errors():
-                connection.execute("SET GLOBAL TimeZone = 'UTC'")
-                connection.execute(f"ATTACH {quoted(path)} AS source (READ_ONLY)")
+            connection.execute(f"ATTACH {quoted(path)} AS source (READ_ONLY)")
+        except duckdb.Error as error:
+            raise refusal(path, error) from error
+        try:
+            with own_engine(), engine_errors():
                 connection.execute("USE source")
                 yield Closed(connection)
-        except StoreFullError:
-            raise
-        except StoreError as error:
+        except DamagedError as error:
             raise DamagedError(f"{path} cannot be read: {error.message}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mcai.filters import Filters
+from mcai.filters import Filters, source_forms
 
 Predicate = tuple[str, list[Any]]
 
@@ -33,9 +33,7 @@ def predicate(filters: Filters, dataset_ids: Sequence[int] | None) -> Predicate:
     if filters.until is not None:
         parts.append(("created_at < ?", [filters.until.replace(tzinfo=None)]))
     if filters.source is not None:
-        prefix = filters.source.rstrip("/")
-        # Whole components: /a/b holds /a/b/c.json#1 and /a/b#1, not /a/bc.json#1.
-        below = "(source = ? OR starts_with(source, ?) OR starts_with(source, ?))"
-        parts.append((below, [prefix, prefix + "/", prefix + "#"]))
+        itself, begins = source_forms(filters.source)
+        parts.append(("(source = ? OR starts_with(source, ?) OR starts_with(source, ?))", [itself, *begins]))
     sql = "".join(f" AND {part}" for part, _ in parts)
     return sql, [value for _, values in parts for value in values]

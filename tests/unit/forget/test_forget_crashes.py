@@ -25,7 +25,7 @@ def test_what_is_not_looked_through_to_the_end_is_not_finished(
 ) -> None:
     """The caller, who got an error and no receipt, asks again and gets all of it."""
 
-    def broken(folder: Path, markers: Sequence[bytes], source: str | None) -> forget_scan.Report:
+    def broken(folder: Path, markers: Sequence[bytes], sources: Sequence[str]) -> forget_scan.Report:
         raise StoreError("the files could not be looked through: exit code 1")
 
     with monkeypatch.context() as patch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -81,6 +81,22 @@ def test_file_that_an_import_is_writing_is_left_and_named(home: Home, catalog: D
     assert told(forget(home, catalog, source="/d")) == {"quarantine": (1, 0)}
 
 
+def test_line_that_is_added_just_before_the_lock_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is looked at once nobody can write to it any more."""
+    path = tmp_path / "q.jsonl"
+    path.write_text(_line("/d/a.json#1"))
+    lock = forget_quarantine._lock
+
+    def add_and_lock(file: BinaryIO) -> bool:
+        with path.open("a") as writing:
+            writing.write(_line("/e/a.json#1"))
+        return lock(file)
+
+    monkeypatch.setattr(forget_quarantine, "_lock", add_and_lock)
+    assert forget_quarantine.drop(tmp_path, Wanted((Filters(source="/d"),))) == []
+    assert path.read_text() == _line("/e/a.json#1")
+
+
 def test_what_is_left_is_told_on_every_run(home: Home, catalog: DuckCatalog) -> None:
     """A note of a person that names the source is found and named, and not touched, as often as one looks."""
     (home.dir / "mine.txt").write_text("see /d/a.json, not /dx or /home/d/x")
@@ -123,6 +139,6 @@ def test_line_longer_than_a_piece_goes_whole(tmp_path: Path, monkeypatch: pytest
     goes = _line("/d/a#1", record={"prompt": "x" * 1000}).replace(", ", ",").replace(": ", ":")
     (tmp_path / "q.jsonl").write_text(goes + stays + lone)
 
-    forget_quarantine.drop(tmp_path, Wanted(Filters(source="/d")))
+    forget_quarantine.drop(tmp_path, Wanted((Filters(source="/d"),)))
 
     assert (tmp_path / "q.jsonl").read_text() == stays
