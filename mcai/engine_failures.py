@@ -9,6 +9,7 @@ import time
 
 import msgspec
 
+from mcai.errors import NO_JSON, DamagedError
 from mcai.files import read_small, write_whole
 from mcai.paths import Home
 
@@ -29,12 +30,14 @@ def read(home: Home, within_s: float) -> list[Failure]:
 
     Raises:
         OSError: the note cannot be read.
-        msgspec.DecodeError: it says nothing.
+        DamagedError: it says nothing.
     """
     try:
         failures = msgspec.json.decode(read_small(home.failures_path), type=list[Failure])
     except FileNotFoundError:
         return []
+    except NO_JSON as error:
+        raise DamagedError(f"{home.failures_path} says nothing") from error
     now_s = time.time()
     return [each for each in failures if 0 <= now_s - each.at_s < within_s]
 

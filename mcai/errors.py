@@ -21,6 +21,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import msgspec
+
+NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises over bytes that are no JSON, no UTF-8, or nested too deep."""
+
 
 class McaiError(Exception):
     """Something in mcai failed."""

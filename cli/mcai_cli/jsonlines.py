@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import msgspec
 from msgspec import UNSET, structs
 
+from mcai.errors import NO_JSON
 from mcai.records import MAX_RECORD_BYTES, AddedItem, AddResult
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class JsonLines:
     def _record(self, line: bytes, index: int, number: int) -> Iterator[dict[str, Any]]:
         try:
             record = msgspec.json.decode(line.removeprefix(b"\xef\xbb\xbf"), type=dict[str, Any])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except NO_JSON as error:
             self.bad.append((index, f"line {number}: {error}"))
         except RecursionError:
             self.bad.append((index, f"line {number}: nested too deeply"))

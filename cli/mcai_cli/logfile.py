@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from mcai.errors import PathNotFoundError
+from mcai.errors import NO_JSON, PathNotFoundError
 from mcai.files import open_regular
 from mcai_cli import output
 
@@ -75,5 +75,5 @@ def show(lines: list[str], as_json: bool) -> None:
 def _entry(line: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except NO_JSON:
         return {"event": line}

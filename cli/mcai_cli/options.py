@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mcai.errors import NO_JSON
 from mcai.words import quoted
 
 _SHARED = "Common options"
@@ -103,7 +104,7 @@ def json_object(text: str | None, option: str) -> dict[str, Any] | None:
 
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NO_JSON as error:
         raise typer.BadParameter(
             f'it takes a JSON object like {{"topic": "waves"}}: {error}', param_hint=option
         ) from None

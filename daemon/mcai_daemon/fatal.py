@@ -13,13 +13,12 @@ import sys
 import time
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from mcai import engine_failures
 from mcai.client import lifecycle
 from mcai.engine_failures import Failure
-from mcai.errors import CatalogDamagedError, DaemonStartError, FatalStoreError, McaiError
+from mcai.errors import CatalogDamagedError, DaemonStartError, DamagedError, FatalStoreError, McaiError
 from mcai.files import open_to_append, write_whole
 from mcai.paths import Home
 
@@ -35,7 +34,7 @@ def recent(home: Home) -> list[Failure]:
     """Return the fatal errors of the last five minutes; a note that cannot be read keeps nobody from starting."""
     try:
         return engine_failures.read(home, WITHIN_S)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, DamagedError):
         return []
 
 

@@ -13,7 +13,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mcai.errors import InvalidRequestError, McaiError
+from mcai.errors import NO_JSON, InvalidRequestError, McaiError
 from mcai.filters import MAX_ID, Filters, parse_filters
 from mcai.store.base import Key
 from mcai.suggest import did_you_mean
@@ -213,7 +213,7 @@ def read_body(raw: bytes, record: type[T]) -> T:
         return msgspec.json.decode(raw, type=record)
     except msgspec.ValidationError as error:
         raise InvalidRequestError(f"the body does not fit: {error}", hint="See /openapi.json") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NO_JSON as error:
         raise InvalidRequestError(f"the body is no JSON: {error}") from error
 
 

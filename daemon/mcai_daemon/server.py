@@ -7,9 +7,10 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
+from typing import Any
 
 import structlog
 import uvicorn
@@ -92,30 +93,32 @@ def run(home: Home) -> int:
 def _listen(home: Home, parts: Parts, lock: int) -> int:
     listener = bind(home.socket_path)
     path = Claim(home.socket_path, home.socket_path.lstat())
-    claims = (Claim(home.lock_path, os.fstat(lock)), path)
+    watching = _watch(Claim(home.lock_path, os.fstat(lock)), path)
     try:
         epoch = parts.catalog.epoch
         log.info("serving", home=str(home.dir), pid=os.getpid(), version=__version__, epoch=epoch)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(parts, listener, claims))
+            return runner.run(_serve(parts, listener, watching))
     finally:
         if path.holds():  # else it is another daemon's
             home.socket_path.unlink(missing_ok=True)
         listener.close()
 
 
-async def _watch(claims: Sequence[Claim], server: _Server) -> None:
-    """End the server when its home was deleted, or its lock or its socket: nobody can reach it any more."""
-    while all(claim.holds() for claim in claims):
+async def _watch(lock: Claim, path: Claim) -> None:
+    """End the process when its home was deleted, or its lock or its socket: nobody can reach it any more."""
+    while lock.holds() and path.holds():
         await asyncio.sleep(WATCHED_EVERY_S)
-    log.error(
-        "the home, its lock or its socket is gone: ending", lost=[str(each.path) for each in claims if not each.holds()]
-    )
-    stopping.begin()
-    server.should_exit = True
+    lost = [str(each.path) for each in (lock, path) if not each.holds()]
+    log.error("the home, its lock or its socket is gone: ending", lost=lost)
+    if path.holds():
+        path.path.unlink(missing_ok=True)
+    # An orderly end would write and remove files by their paths, which may be another daemon's by now. What was
+    # acknowledged is on the disk.
+    os._exit(os.EX_OK)
 
 
-async def _serve(parts: Parts, listener: socket.socket, claims: Sequence[Claim]) -> int:
+async def _serve(parts: Parts, listener: socket.socket, watching: Coroutine[Any, Any, None]) -> int:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(READER_THREADS, "reader"))
     config = uvicorn.Config(
         make_app(parts.services),
@@ -131,7 +134,7 @@ async def _serve(parts: Parts, listener: socket.socket, claims: Sequence[Claim])
     )
     server = _Server(config)
     parts.services.failure.then(lambda: setattr(server, "should_exit", True))
-    background = [asyncio.create_task(task) for task in (*parts.background(), _watch(claims, server))]
+    background = [asyncio.create_task(task) for task in (*parts.background(), watching)]
     try:
         await server.serve(sockets=[listener])
     finally:

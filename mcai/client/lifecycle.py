@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from mcai import layout
-from mcai.errors import DaemonError, DaemonStartError, TimeoutExpiredError, from_wire
+from mcai.errors import NO_JSON, DaemonError, DaemonStartError, TimeoutExpiredError, from_wire
 from mcai.files import open_lock, open_regular, open_to_append
 from mcai.paths import Home
 
@@ -56,7 +56,7 @@ def running(home: Home) -> Owner | None:
             return None
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NO_JSON:
         # The owner has the lock and has not written its name yet.
         return Owner(pid=0, version="", started_at="")
     except OSError as error:
@@ -227,7 +227,7 @@ def note(text: str) -> None:
 
 def _reason(log_path: Path, offset: int) -> DaemonError | None:
     """The error that the daemon named as its last words, if it did."""
-    with contextlib.suppress(OSError, msgspec.DecodeError, KeyError, TypeError, AttributeError):
+    with contextlib.suppress(OSError, *NO_JSON, KeyError, TypeError, AttributeError):
         with open_regular(log_path) as log:
             log.seek(offset)
             last = log.read().rstrip().rsplit(b"\n", 1)[-1]

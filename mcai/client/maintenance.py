@@ -21,7 +21,7 @@ from typing import IO, Any, TypeAlias, TypeVar
 import msgspec
 
 from mcai.client import lifecycle
-from mcai.errors import DaemonError, McaiError, from_wire
+from mcai.errors import NO_JSON, DaemonError, McaiError, from_wire
 from mcai.files import put_aside
 from mcai.paths import Home
 from mcai.records import DoctorReport, RestoreResult
@@ -216,5 +216,5 @@ def _answer(document: str, last_line: str, code: int, record: type[T]) -> T:
 def _object(text: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+    except NO_JSON:
         return {}

@@ -20,7 +20,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from mcai.errors import DamagedError
+from mcai.errors import NO_JSON, DamagedError
 from mcai.store.versions import Versions, versions_of
 
 log = structlog.get_logger("probe")
@@ -104,7 +104,7 @@ def probe(vectors_dir: Path, table: str) -> Probed:
         raise DamagedError(f"reading the search index {table} ended in signal {-child.returncode}")
     try:
         return msgspec.json.decode(child.stdout, type=Probed)
-    except msgspec.DecodeError:
+    except NO_JSON:
         words = child.stderr.decode(errors="replace").strip().rsplit("\n", 1)[-1]
         raise DamagedError(f"the search index {table} cannot be read: {words[:200]}") from None
 

@@ -5,6 +5,7 @@ Runs in a process that owns the home and in which nothing of it is open.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import uuid
 from collections import deque
@@ -40,6 +41,8 @@ Tell: TypeAlias = Callable[[str], None]
 """Told what is being done now."""
 
 TOLD_EVERY_EPOCHS = 1_000
+IDS_LEFT_OUT = 10_000_000
+"""Above the highest known id when nobody can tell which were given out: none may come to mean another example."""
 
 
 def restore(
@@ -106,7 +109,7 @@ def _build(home: Home, reach: Reach, epoch: int, build: Path, tell: Tell) -> Cop
         engine = Engine(catalog, build / "spill")
         try:
             # What was given out later than the backup was made must not be given out again.
-            engine.set_meta("last_id", str(max(verify.last_id(engine), _last_id_in(home))))
+            engine.set_meta("last_id", str(max(verify.last_id(engine), _last_id_in(home, tell))))
             _bring_to(engine, reach, epoch, build, tell)
             _check(engine, reach.manifest, epoch)
             engine.set_meta("timeline", uuid.uuid4().hex)
@@ -161,17 +164,28 @@ def _agrees(found: CopyFacts, told: CopyFacts) -> bool:
     return found == replace(told, schema_version=found.schema_version, timeline=told.timeline or found.timeline)
 
 
-def _last_id_in(home: Home) -> int:
-    """Return the highest id that the home ever gave out, as far as it can be read."""
+def _last_id_in(home: Home, tell: Tell) -> int:
+    """Return an id that is not lower than any that the home ever gave out."""
     newest = deque(journal.read(home.journal_dir), maxlen=1)
     known = effects.decode(newest[0].payload).last_id if newest else 0
+    if not home.catalog_path.exists():
+        return max(known, _last_id_in_copies(home))
     try:
         with verify.ReadOnly(home.catalog_path) as catalog:
             return max(known, verify.last_id(catalog))
     except McaiError as error:
-        if home.catalog_path.exists():
-            log.warning("the present catalog cannot be asked for its highest id", reason=error.message)
-        return known
+        log.warning("the present catalog cannot be asked for its highest id", reason=error.message)
+        beyond = max(known, _last_id_in_copies(home)) + IDS_LEFT_OUT
+        tell(f"the present catalog cannot be read: new examples get ids above {beyond:,}")
+        return beyond
+
+
+def _last_id_in_copies(home: Home) -> int:
+    known = 0
+    for path in home.backups_dir.glob(f"*/{backup.CATALOG}"):
+        with contextlib.suppress(McaiError), verify.ReadOnly(path) as catalog:
+            known = max(known, verify.last_id(catalog))
+    return known
 
 
 def _make_base(home: Home, facts: CopyFacts) -> None:

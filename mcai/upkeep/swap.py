@@ -15,7 +15,7 @@ import structlog
 from msgspec import Struct
 
 from mcai import failpoints
-from mcai.errors import DamagedError, StoreError
+from mcai.errors import NO_JSON, DamagedError, StoreError
 from mcai.files import put_aside, read_small, sync_folder, write_whole
 from mcai.paths import Home, wal_path
 from mcai.store import backup
@@ -120,7 +120,7 @@ def _read_marker(home: Home) -> _Marker | None:
         marker = msgspec.json.decode(read_small(path), type=_Marker)
     except FileNotFoundError:
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+    except (*NO_JSON, OSError) as error:
         raise DamagedError(f"{path}, {_MARKS} is damaged", hint=_WAY_OUT) from error
     named = ((marker.build, BUILD_PREFIX), (marker.replaced, REPLACED_PREFIX))
     if any("/" in name or "\0" in name or not name.startswith(prefix) for name, prefix in named):

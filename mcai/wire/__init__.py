@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from mcai.errors import DaemonError, McaiError, from_wire
+from mcai.errors import NO_JSON, DaemonError, McaiError, from_wire
 
 PROTOCOL_VERSION = 1
 """Goes up when an older client can no longer talk to a newer daemon, or the reverse."""
@@ -69,7 +69,7 @@ def error_of(answer: Answer) -> McaiError:
     """Make the error that a failed answer names."""
     try:
         error = _decode_error(answer.body).error
-    except msgspec.DecodeError:
+    except NO_JSON:
         return DaemonError(f"the daemon answered HTTP {answer.status} without a reason")
     return from_wire(error.code, error.message, error.hint)
 

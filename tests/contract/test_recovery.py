@@ -12,11 +12,12 @@ import pytest
 
 from catalog_contract import numbered
 from mcai.errors import CatalogDamagedError, DamagedError
-from mcai.paths import Home
+from mcai.paths import Home, wal_path
 from mcai.store import backup, journal
 from mcai.store.base import Key
 from mcai.store.duck import DuckCatalog, forgetting, recovery, verify
 from mcai.store.duck.redaction import Redactor
+from mcai.upkeep import bases
 from recovery_kit import LARGE, live_through, lose_catalog, mark_suspect, opened, overwrite_catalog, state
 
 
@@ -208,3 +209,21 @@ def test_a_catalog_that_is_no_file_is_put_aside(home: Home, place: Callable[[Pat
     with pytest.raises(DamagedError, match="where a file must be"):
         recovery.open_catalog(home, [])
     assert os.path.lexists(home.catalog_path)
+
+
+def test_a_log_without_its_catalog_is_put_aside(home: Home) -> None:
+    """It is not taken for the log of the base copy that comes in the catalog's place."""
+    with opened(home) as before:
+        before.catalog.add(numbered(3))
+        bases.make(home, before.catalog)
+        before.catalog.add(numbered(2, first=4))
+        log = wal_path(home.catalog_path).read_bytes()
+        wanted = state(before.catalog)
+    assert log
+    home.catalog_path.unlink()
+    wal_path(home.catalog_path).write_bytes(log)
+
+    with opened(home) as again:
+        assert state(again.catalog) == wanted
+        assert again.recovery and "is missing" in again.recovery.cause
+    assert [path.read_bytes() for path in home.damaged_dir.iterdir()] == [log]

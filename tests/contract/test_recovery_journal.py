@@ -176,3 +176,20 @@ def test_journal_that_follows_from_another_epoch_is_not_made_again(home: Home, t
     with opened(home) as again:
         assert again.catalog.epoch == 1 and again.catalog.count() == 5
         assert again.recovery is not None and "another history" in again.recovery.cause
+
+
+def test_journal_that_begins_behind_the_catalog_is_whole(home: Home, tmp_path: Path) -> None:
+    """After a restore it holds no epoch that the catalog has: what it goes on with is made again."""
+    with opened(home) as before:
+        before.catalog.add(numbered(5))
+    shutil.rmtree(home.journal_dir)
+    shutil.copyfile(home.catalog_path, tmp_path / "older")
+    with opened(home) as later:
+        later.catalog.add(numbered(5, first=6))
+        wanted = state(later.catalog)
+    shutil.copyfile(tmp_path / "older", home.catalog_path)
+
+    with opened(home) as again:
+        assert state(again.catalog) == wanted
+        assert again.recovery and again.recovery.cause == "the catalog lacked 1 epochs that the journal has"
+    assert not home.damaged_dir.exists()

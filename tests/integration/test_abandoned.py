@@ -17,7 +17,7 @@ from mcai.paths import Home
 
 
 def test_daemon_ends_when_its_home_is_deleted(fresh_home: Home) -> None:
-    """It does not live on for nobody, and it ends in order, without a home made anew."""
+    """It does not live on for nobody, and makes no home anew."""
     with spawned(fresh_home) as child:
         # Lance, which is being loaded meanwhile, may make a folder of its own again.
         shutil.rmtree(fresh_home.dir, ignore_errors=True)
@@ -97,3 +97,15 @@ def test_stop_does_not_wait_for_a_big_backup(fresh_home: Home, tmp_path: Path) -
         assert child.wait(PATIENCE_S) == 0
         asking.join()
     assert replies[0].code == "store_unavailable" and not list(tmp_path.iterdir())
+
+
+def test_next_daemons_changes_survive_the_end_of_the_one_before(fresh_home: Home) -> None:
+    """Made at the same path, the new home has a write-ahead log of the same name: the old daemon leaves it alone."""
+    with spawned(fresh_home) as child:
+        shutil.rmtree(fresh_home.dir, ignore_errors=True)
+        with Client(fresh_home.dir) as client:
+            client.add(samples(2))
+        child.wait(PATIENCE_S)
+        os.kill(pid_of(fresh_home), signal.SIGKILL)
+        with Client(fresh_home.dir) as client:
+            assert client.status().examples == 2

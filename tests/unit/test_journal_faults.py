@@ -14,7 +14,7 @@ import pytest
 from helpers import wait_until
 from journal_kit import Writer, read_all
 from mcai import failpoints
-from mcai.errors import FatalStoreError, StoreFullError
+from mcai.errors import FatalStoreError, StoreFullError, StoreUnavailableError
 from mcai.store.journal import redact, scan
 
 
@@ -172,6 +172,24 @@ def test_a_failed_sync_is_never_believed_again(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(FatalStoreError, match="Input/output error"):
             use()
     writer.journal.close()
+
+
+def test_too_many_open_files_do_not_end_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That passes: whoever asks is told, and what was written is synced later."""
+    writer = Writer(tmp_path / "journal")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "dup", _has_too_many)
+        writer.append(1)
+        with pytest.raises(StoreUnavailableError, match="Too many open files"):
+            writer.journal.sync()
+    writer.append(2)
+    writer.journal.sync()
+    writer.journal.close()
+    assert read_all(writer.folder) == writer.history
+
+
+def _has_too_many(_: int) -> int:
+    raise OSError(errno.EMFILE, "Too many open files")
 
 
 def test_a_journal_that_cannot_be_synced_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

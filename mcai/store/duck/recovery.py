@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -116,7 +116,9 @@ def _with_journal(home: Home, engine: Engine, findings: _Findings, emotions: Seq
 def _open_engine(home: Home, findings: _Findings) -> Engine:
     path = home.catalog_path
     if not path.exists() and (home.journal_dir.exists() or backup.found_in(home.backups_dir, backup.BASE_PREFIX)):
-        return _make_anew(home, findings, Aside(home.damaged_dir), f"{path} is missing")
+        with Aside(home.damaged_dir) as aside:
+            aside.take(wal_path(path))  # it would be taken for the log of the copy that comes in its place
+            return _make_anew(home, findings, aside, f"{path} is missing")
     if home.suspect_path.exists():
         return _replace_suspect(home, findings)
     try:
@@ -218,6 +220,8 @@ def _follow(home: Home, engine: Engine, findings: _Findings) -> Scan | None:
                 _make_again(engine, done, entry.chain)
                 findings.recovered_epochs += 1
     told = reading.result()
+    # After a restore the journal begins behind the newest epoch of the catalog, which was asked for to compare it.
+    told = replace(told, gaps=tuple(gap for gap in told.gaps if gap[1] > head))
     if told.last_epoch is None and head:
         told = scan(home.journal_dir)  # it ends before the catalog does, or is empty
     if findings.recovered_epochs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from contextlib import suppress
@@ -169,22 +170,21 @@ class Journal:
         """Return when every line written so far is on the disk.
 
         Raises:
+            StoreUnavailableError: it was not tried: the process has too many files open.
             FatalStoreError: it is not, and never will be: after a failed sync nobody knows what is there.
         """
+        with self._lock:
+            self._check_usable()
+            file = self._descriptor()
+            self._written.clear()
+        if file is None:
+            return
         try:
-            with self._lock:
-                self._check_usable()
-                self._written.clear()
-                if self._file is None:
-                    return
-                # A descriptor of its own: the segment may be closed while this one is being synced.
-                file = os.dup(self._file)
-            try:
-                os.fdatasync(file)
-            finally:
-                os.close(file)
+            os.fdatasync(file)
         except OSError as error:
             raise self._failed(error) from error
+        finally:
+            os.close(file)
 
     def close(self) -> None:
         """Sync and let go of the file; closing twice does no harm."""
@@ -210,6 +210,15 @@ class Journal:
     def _failed(self, error: OSError) -> FatalStoreError:
         self._failure = f"the journal in {self._folder} cannot be written any more: {error.strerror}"
         return FatalStoreError(self._failure)
+
+    def _descriptor(self) -> int | None:
+        """Return a descriptor of one's own: the segment may be closed while it is being synced."""
+        try:
+            return None if self._file is None else os.dup(self._file)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise self._failed(error) from error
+            raise StoreUnavailableError(f"the journal cannot be synced now: {error.strerror}") from error
 
     def _go_on(self, segment: Path) -> None:
         self._file = os.open(segment, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -267,6 +276,8 @@ class Journal:
         while self._written.wait() and not self._closing.wait(SYNC_AFTER_S):
             try:
                 self.sync()
-            except StoreError as error:
+            except FatalStoreError as error:
                 log.error("the journal could not be synced", reason=error.message)
                 return
+            except StoreUnavailableError as error:
+                log.warning("the journal is synced later", reason=error.message)

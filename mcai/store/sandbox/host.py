@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import msgspec
 
-from mcai.errors import SqlError, StoreUnavailableError
+from mcai.errors import NO_JSON, SqlError, StoreUnavailableError
 from mcai.records import SqlResult
 from mcai.store.sandbox.protocol import Failure, Limits, Order, Reply, decode_reply
 
@@ -107,7 +107,7 @@ class Sandbox:
             code = child.wait()
             ran_out = clock.stop()
         if code == 0:
-            with contextlib.suppress(msgspec.DecodeError):
+            with contextlib.suppress(*NO_JSON):
                 answer: Reply = decode_reply(reply)
                 return answer
         if self._closed:

@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 from duckdb.sqltypes import DuckDBPyType
 
+from mcai.errors import NO_JSON
+
 Children = list[tuple[str, Any]]
 """The named parts of a nested type."""
 
@@ -89,7 +91,7 @@ def _json(text: str) -> msgspec.Raw | str:
     """Pass JSON on unread. What our own reader would not take (too deep, too big a number) is told as text."""
     try:
         msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except NO_JSON:
         return text
     return msgspec.Raw(text.encode())
 

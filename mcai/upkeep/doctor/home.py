@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import msgspec
-
 from mcai import engine_failures, settings
-from mcai.errors import ConfigError
+from mcai.errors import ConfigError, DamagedError
 from mcai.files import put_aside
 from mcai.layout import FOLDER, Place, obstacles, places
 from mcai.paths import Home
@@ -116,7 +114,7 @@ def look_at_failures(patient: Patient) -> Iterator[Trouble]:
     path = patient.home.failures_path
     try:
         recent = engine_failures.read(patient.home, RECENT_S)
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError):
+    except (DamagedError, OSError):
         yield Trouble(f"{path} cannot be read", mend=partial(_put_aside, path))
         return
     if recent:
