@@ -18,6 +18,16 @@ SMALL_BYTES = 16 << 20
 """No file that is read in one piece is as big as this by far."""
 NOTE_BYTES = 1_000
 _NO_WAITING = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_DAMAGE = {
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EINVAL,
+    errno.EFBIG,
+    errno.ELOOP,
+    errno.ENXIO,
+    errno.ENAMETOOLONG,
+}
 _KINDS = (
     (stat.S_ISREG, "a file"),
     (stat.S_ISDIR, "a folder"),
@@ -43,6 +53,12 @@ def not_a_file(path: Path) -> str | None:
     except OSError as error:
         return f"unusable ({error.strerror})"
     return None if stat.S_ISREG(mode) else kind_of(mode)
+
+
+def tells_damage(error: OSError) -> bool:
+    """Tell whether an error says that a file is not there or not what it must be. Any other, too many open files or a
+    missing permission, says nothing about it."""
+    return error.errno in _DAMAGE
 
 
 def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:

@@ -6,7 +6,7 @@ Stored times are UTC with microseconds. A text without a zone is read as UTC; no
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 # ISO 8601 as people write it: a date, optionally a time (T or blank between), optionally a zone.
 _ISO = re.compile(
@@ -45,3 +45,8 @@ def show(moment: datetime) -> str:
 def now() -> datetime:
     """Return the present moment in UTC."""
     return datetime.now(UTC)
+
+
+def age(moment: datetime) -> timedelta:
+    """Return how long ago a moment was; one without a time zone is UTC."""
+    return now() - (moment if moment.tzinfo else moment.replace(tzinfo=UTC))

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from mcai.errors import NoSnapshotError, SnapshotDamagedError
-from mcai.files import read_small
+from mcai.errors import NO_JSON, NoSnapshotError, SnapshotDamagedError, SnapshotError
+from mcai.files import read_small, tells_damage
 
 POINTER_NAME = "CURRENT"
 DATA_ENDINGS = ("arrow", "vectors", "codes")
@@ -168,17 +168,19 @@ def read_pointer(folder: Path) -> Pointer:
 
     Raises:
         NoSnapshotError: nothing was published.
-        SnapshotDamagedError: the pointer cannot be read.
+        SnapshotDamagedError: the pointer is not what was written.
+        SnapshotError: it cannot be read now.
     """
     path = folder / POINTER_NAME
     try:
         pointer = _decode_pointer(read_small(path))
     except (FileNotFoundError, NotADirectoryError):
         raise NoSnapshotError(f"there is no snapshot in {folder}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except NO_JSON as error:
         raise SnapshotDamagedError(f"{path} is damaged") from error
     except OSError as error:
-        raise SnapshotDamagedError(f"{path}: {error.strerror}") from error
+        kind = SnapshotDamagedError if tells_damage(error) else SnapshotError
+        raise kind(f"{path}: {error.strerror}") from error
     if Path(pointer.manifest).name != pointer.manifest or "\0" in pointer.manifest:
         raise SnapshotDamagedError(f"{path} is damaged")
     return pointer
@@ -197,7 +199,7 @@ def read_manifest(folder: Path, pointer: Pointer) -> Generation:
         raise SnapshotDamagedError(f"{path} is damaged")
     try:
         generation = _decode_generation(raw)
-    except msgspec.DecodeError as error:
+    except NO_JSON as error:
         raise SnapshotDamagedError(f"{path} was written by another version of mcai") from error
     if generation.format != FORMAT:
         raise SnapshotDamagedError(f"{path} was written by another version of mcai")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from mcai.errors import NoSnapshotError, SnapshotDamagedError
+from mcai.errors import NoSnapshotError, SnapshotDamagedError, SnapshotError
 from mcai.failpoints import hit
 from mcai.files import sync_folder
 from mcai.snapshot.generation import (
@@ -155,6 +155,8 @@ class Shelf:
             open_current(self.folder)
         except (SnapshotDamagedError, NoSnapshotError) as error:
             return [error.message]
+        except SnapshotError as error:
+            log.warning("the snapshot cannot be verified now", reason=error.message)
         return []
 
     def _sweep(self) -> None:

@@ -19,8 +19,15 @@ import structlog
 from msgspec import Struct
 
 from mcai import __version__, failpoints, stopping, times
-from mcai.errors import BackupDamagedError, ConflictError, NotFoundError, SchemaVersionError
-from mcai.files import open_regular, read_small, sync_folder, write_whole
+from mcai.errors import (
+    NO_JSON,
+    BackupDamagedError,
+    ConflictError,
+    NotFoundError,
+    SchemaVersionError,
+    StoreUnavailableError,
+)
+from mcai.files import open_regular, read_small, sync_folder, tells_damage, write_whole
 from mcai.store.base import Catalog, CopyFacts
 from mcai.store.copies import copy_tree
 from mcai.store.duck.connection import SCHEMA_VERSION
@@ -143,7 +150,7 @@ def seal(target: Path, facts: CopyFacts, *, made_at: str | None = None) -> Manif
         timeline=facts.timeline,
         chain=facts.chain.hex(),
         schema_version=facts.schema_version,
-        files=[BackupFile(str(path.relative_to(target)), *_digest(path)) for path in paths],
+        files=[BackupFile(str(path.relative_to(target)), *_digest(path, sync=True)) for path in paths],
     )
     for folder in {path.parent for path in paths}:
         sync_folder(folder)
@@ -152,15 +159,16 @@ def seal(target: Path, facts: CopyFacts, *, made_at: str | None = None) -> Manif
     return manifest
 
 
-def _digest(path: Path) -> tuple[int, str]:
-    """Return size and hash of a file, and make sure that it is on the disk."""
+def _digest(path: Path, *, sync: bool = False) -> tuple[int, str]:
+    """Return size and hash of a file, and make sure that it is on the disk when that is asked for."""
     digest, size_bytes = sha256(), 0
     with open_regular(path) as file:
         while chunk := file.read(_CHUNK_BYTES):
             stopping.check()
             digest.update(chunk)
             size_bytes += len(chunk)
-        os.fsync(file.fileno())
+        if sync:
+            os.fsync(file.fileno())
     return size_bytes, digest.hexdigest()
 
 
@@ -171,19 +179,20 @@ def read_manifest(folder: Path) -> Manifest:
         NotFoundError: there is no such folder.
         BackupDamagedError: it is no backup, or its manifest is damaged.
         SchemaVersionError: a newer mcai made it.
+        StoreUnavailableError: the system does not let it be read, now or by this user.
     """
     if not folder.is_dir():
         raise NotFoundError(f"{folder} is no folder", hint="Name the folder that mcai backup wrote.")
     try:
         raw = read_small(folder / MANIFEST)
     except OSError as error:
-        raise BackupDamagedError(f"{folder} is no finished backup: {MANIFEST}: {error.strerror}") from error
+        raise _unusable(f"{folder} is no finished backup: {MANIFEST}", error) from error
     try:
         format_of = msgspec.json.decode(raw).get("mcai_backup")
         if isinstance(format_of, int) and format_of > FORMAT:
             raise SchemaVersionError(f"{folder} was written by a newer mcai (backup format {format_of})")
         manifest = _decode_manifest(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, RecursionError) as error:
+    except (*NO_JSON, AttributeError) as error:
         raise BackupDamagedError(f"{folder / MANIFEST} is damaged") from error
     if (odd := _what_is_odd(manifest)) is not None:
         raise BackupDamagedError(f"{folder / MANIFEST} is damaged: {odd}")
@@ -192,6 +201,11 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} has schema {manifest.schema_version}, this mcai knows up to {SCHEMA_VERSION}"
         )
     return manifest
+
+
+def _unusable(what: str, error: OSError) -> BackupDamagedError | StoreUnavailableError:
+    kind = BackupDamagedError if tells_damage(error) else StoreUnavailableError
+    return kind(f"{what}: {error.strerror}")
 
 
 def _what_is_odd(manifest: Manifest) -> str | None:
@@ -224,7 +238,7 @@ def check(folder: Path) -> Manifest:
 
     Raises:
         BackupDamagedError: naming the first file that is missing or differs.
-        NotFoundError, SchemaVersionError: as `read_manifest`.
+        NotFoundError, SchemaVersionError, StoreUnavailableError: as `read_manifest`.
     """
     manifest = read_manifest(folder)
     if CATALOG not in {each.path for each in manifest.files}:
@@ -236,14 +250,18 @@ def check(folder: Path) -> Manifest:
         try:
             same = _digest(path) == (each.bytes, each.sha256)
         except OSError as error:
-            raise BackupDamagedError(f"{path}: {error.strerror}") from error
+            raise _unusable(str(path), error) from error
         if not same:
             raise BackupDamagedError(f"{path} differs from what the manifest says")
     return manifest
 
 
 def is_sound(folder: Path) -> bool:
-    """Tell whether a backup is whole."""
+    """Tell whether a backup is whole.
+
+    Raises:
+        StoreUnavailableError: nobody can tell now.
+    """
     try:
         check(folder)
     except (NotFoundError, BackupDamagedError, SchemaVersionError) as error:
@@ -259,6 +277,6 @@ def found_in(folder: Path, prefix: str = "") -> list[tuple[Path, Manifest]]:
     """
     found: list[tuple[Path, Manifest]] = []
     for path in sorted(set(folder.glob(f"{prefix}*")) - {folder / REWRITING}):
-        with contextlib.suppress(NotFoundError, BackupDamagedError, SchemaVersionError):
+        with contextlib.suppress(NotFoundError, BackupDamagedError, SchemaVersionError, StoreUnavailableError):
             found.append((path, read_manifest(path)))
     return sorted(found, key=lambda each: (each[1].made_at, each[1].epoch), reverse=True)

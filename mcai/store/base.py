@@ -214,6 +214,9 @@ class Catalog(Protocol):
     def committed_at(self, epoch: int) -> datetime | None:
         """Return when an epoch was committed (UTC, naive), None when there is no such epoch."""
 
+    def last_committed(self, op: str) -> datetime | None:
+        """Return when the newest epoch of an operation was committed (UTC, naive), None when there is none."""
+
     def pending(self, since: int) -> int:
         """Return how many row versions came or went after an epoch."""
 

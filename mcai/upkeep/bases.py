@@ -69,10 +69,10 @@ def is_due(home: Home, catalog: DuckCatalog, every: timedelta) -> bool:
         return True
     if not bases.newest_first:
         first = catalog.committed_at(bases.journal_from)
-        return first is None or _age(first) >= every
+        return first is None or times.age(first) >= every
     newest = bases.newest_first[0][1]
     made_at = times.parse(newest.made_at)
-    return newest.epoch != head and (made_at is None or _age(made_at) >= every)
+    return newest.epoch != head and (made_at is None or times.age(made_at) >= every)
 
 
 def make(home: Home, catalog: DuckCatalog) -> Path:
@@ -157,7 +157,3 @@ def _prune(home: Home, newest: Manifest) -> None:
     if len(good) >= KEPT:
         removed = journal.prune(home.journal_dir, min(each.epoch for each in good))
         log.info("journal pruned", segments=removed)
-
-
-def _age(moment: datetime) -> timedelta:
-    return times.now() - (moment if moment.tzinfo else moment.replace(tzinfo=UTC))

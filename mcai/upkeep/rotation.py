@@ -7,9 +7,11 @@ from a person, come one after the other, and the second finds nothing left to do
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 import structlog
 
+from mcai import times
 from mcai.errors import FatalStoreError, McaiError
 from mcai.records import RotateResult
 from mcai.settings import Settings
@@ -19,6 +21,8 @@ from mcai.upkeep.hooks import Write
 log = structlog.get_logger("rotation")
 
 _HOUR_S = 3_600
+FIRST_AFTER_S = 10.0
+"""The start itself comes first."""
 
 
 def policy_of(settings: Settings, max_rows: int | None) -> RotationPolicy:
@@ -37,6 +41,17 @@ def policy_of(settings: Settings, max_rows: int | None) -> RotationPolicy:
         max_age_days=settings.number("rotation.max_age_days"),
         dislikes=int(settings.number("rotation.dislikes")),
     )
+
+
+def first_wait_s(last: datetime | None, every_s: float) -> float:
+    """Return how long the first rotation after a start waits.
+
+    Args:
+        last: when there was one; UTC.
+        every_s: so much lies between two.
+    """
+    age_s = times.age(last).total_seconds() if last is not None else every_s
+    return min(every_s, max(FIRST_AFTER_S, every_s - age_s))
 
 
 class Rotation:
@@ -63,12 +78,16 @@ class Rotation:
     async def run(self) -> None:
         """Rotate every ``rotation.every_h`` hours until cancelled; with 0 there is nothing to wait for.
 
+        The hours count from the last rotation, whoever asked for it: a daemon that starts often rotates too.
+
         Raises:
             FatalStoreError: the engine has given up.
         """
         every_s = self._settings.number("rotation.every_h") * _HOUR_S
+        wait_s = first_wait_s(await asyncio.to_thread(self._catalog.last_committed, "rotate"), every_s)
         while every_s:
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(wait_s)
+            wait_s = every_s
             try:
                 done = await self.rotate(None, dry_run=False)
             except FatalStoreError:

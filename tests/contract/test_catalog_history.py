@@ -32,7 +32,7 @@ class TestLogAndDiff(CatalogContract):
 
         assert [(each.epoch, each.op) for each in told] == [
             (5, "delete"),
-            (4, "restore"),
+            (4, "archive restore"),
             (3, "rotate"),
             (2, "edit"),
             (1, "add"),

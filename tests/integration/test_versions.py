@@ -74,7 +74,7 @@ def test_log_tells_every_epoch_newest_first(own: Client) -> None:
         "edit",
         "delete",
         "add",
-        "drop",
+        "delete dataset",
         "add",
     ]
     assert [entry.epoch for entry in log.entries] == list(range(8, 0, -1)) and log.next_cursor is None

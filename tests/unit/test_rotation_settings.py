@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from mcai import settings
+from catalog_contract import numbered
+from mcai import settings, times
 from mcai.errors import InvalidValueError
 from mcai.paths import Home
 from mcai.store.base import RotationPolicy
+from mcai.store.duck import DuckCatalog
 from mcai.upkeep import rotation
+from mcai.upkeep.rotation import first_wait_s
 
 
 @pytest.fixture
@@ -68,3 +72,22 @@ def test_a_number_rotates_by_count_alone(home: Home) -> None:
         loaded = settings.load(home, {"MCAI_ROTATION__ENABLED": switch, "MCAI_ROTATION__DISLIKES": "1"})
         assert rotation.policy_of(loaded, 7) == RotationPolicy(max_rows=7)
         assert rotation.policy_of(loaded, 0) == RotationPolicy(max_rows=0)
+
+
+@pytest.mark.parametrize(("age_h", "waits_s"), [(None, 10), (0, 6 * 3_600), (5, 3_600), (6, 10), (1_000, 10)])
+def test_hours_count_from_the_last_rotation(age_h: float | None, waits_s: float) -> None:
+    """A daemon that is started every hour rotates every six as well; soon after the start when that is overdue."""
+    last = None if age_h is None else times.now() - timedelta(hours=age_h)
+    assert first_wait_s(last, 6 * 3_600) == pytest.approx(waits_s, abs=5)
+    assert first_wait_s(last, 0.5) == 0.5
+
+
+def test_catalog_knows_when_it_last_rotated() -> None:
+    """The epoch tells, whoever asked for it; other epochs do not count."""
+    catalog = DuckCatalog.open(None)
+    catalog.add(numbered(3))
+    assert catalog.last_committed("rotate") is None
+    catalog.rotate(RotationPolicy(2))
+    moment = catalog.last_committed("rotate")
+    assert moment == catalog.committed_at(2)
+    catalog.close()

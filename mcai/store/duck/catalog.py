@@ -122,7 +122,7 @@ class DuckCatalog:
             return result
 
     def drop_dataset(self, domain: str, *, dry_run: bool = False) -> RollbackResult:
-        with self.engine.writing("drop", dry_run=dry_run) as transaction:
+        with self.engine.writing("delete dataset", dry_run=dry_run) as transaction:
             dataset_id = self._dataset_id(domain)
             cursor = transaction.cursor
             ids = [each for table in history.STATE for each in history.live_ids(cursor, table, dataset_id)]
@@ -151,7 +151,7 @@ class DuckCatalog:
             return RotateResult(dry_run, self._made(transaction, dry_run), domains, moved)
 
     def restore_archived(self, ids: Sequence[int] | None, filters: Filters) -> ArchiveRestoreResult:
-        with self.engine.writing("restore") as transaction:
+        with self.engine.writing("archive restore") as transaction:
             versions = rotation.archived(transaction.cursor, ids, filters, self._dataset_ids(filters))
             restored = rotation.move(transaction, "examples_archive", "examples", versions)
             return ArchiveRestoreResult(self._made(transaction), restored)
@@ -239,6 +239,10 @@ class DuckCatalog:
     def committed_at(self, epoch: int) -> datetime | None:
         with self.engine.reading() as cursor:
             return read.committed_at(cursor, epoch)
+
+    def last_committed(self, op: str) -> datetime | None:
+        with self.engine.reading() as cursor:
+            return read.last_committed(cursor, op)
 
     def pending(self, since: int) -> int:
         with self.engine.reading() as cursor:

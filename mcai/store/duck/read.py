@@ -188,6 +188,12 @@ def committed_at(cursor: duckdb.DuckDBPyConnection, epoch: int) -> datetime | No
     return row[0] if row else None
 
 
+def last_committed(cursor: duckdb.DuckDBPyConnection, op: str) -> datetime | None:
+    """Return when the newest epoch of an operation was committed, None when there is none."""
+    row = one(cursor, "SELECT max(committed_at) FROM epochs WHERE op = ?", [op])
+    return row[0] if row else None
+
+
 def pending(cursor: duckdb.DuckDBPyConnection, since: int) -> int:
     """Return how many row versions came or went after an epoch."""
     row = one(cursor, "SELECT coalesce(sum(added + removed), 0) FROM epochs WHERE epoch > ?", [since])

@@ -16,6 +16,7 @@ from typing import cast
 import numpy as np
 
 from mcai.errors import DamagedError, NoSnapshotError, SnapshotDamagedError, SnapshotError
+from mcai.files import tells_damage
 from mcai.snapshot.generation import Published, open_current
 from mcai.store import probe
 from mcai.store.duck import effects, verify
@@ -69,8 +70,12 @@ def look_at_snapshot(patient: Patient) -> Iterator[Trouble]:
     except SnapshotDamagedError as error:
         yield Trouble(error.message, mend=_remove_snapshot)
         return
+    except SnapshotError as error:
+        yield Trouble(error.message, error.hint)
+        return
     except OSError as error:
-        yield Trouble(f"{error.filename or folder}: {error.strerror}", mend=_remove_snapshot)
+        is_damage = tells_damage(error)
+        yield Trouble(f"{error.filename or folder}: {error.strerror}", mend=_remove_snapshot if is_damage else None)
         return
     damage = list(_damage_in(published, patient.live))
     told = published.generation

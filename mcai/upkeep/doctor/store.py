@@ -7,10 +7,10 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from mcai.errors import DamagedError, NotFoundError, SchemaVersionError, StoreError
+from mcai.errors import DamagedError, NotFoundError, SchemaVersionError, StoreError, StoreUnavailableError
 from mcai.files import read_note
 from mcai.store import backup, journal
-from mcai.store.backup import BASE_PREFIX, MAKING_PREFIX
+from mcai.store.backup import BASE_PREFIX, MAKING_PREFIX, REWRITING
 from mcai.store.duck import verify
 from mcai.store.duck.aside import Aside
 from mcai.store.duck.connection import SCHEMA_VERSION
@@ -21,7 +21,7 @@ from mcai.upkeep.swap import REPLACED_PREFIX
 LATE = 2
 """A base copy that is so many times as old as it may become was not made when it should have been."""
 
-_NOT_HERE = (BASE_PREFIX, MAKING_PREFIX)
+_NOT_HERE = (BASE_PREFIX, MAKING_PREFIX, REWRITING)
 
 
 def look_at_catalog(patient: Patient) -> Iterator[Trouble]:
@@ -102,9 +102,14 @@ def look_at_backups(patient: Patient) -> Iterator[Trouble]:
     """The other backups in the home are whole."""
     folders = [path for path in sorted(patient.home.backups_dir.glob("*/")) if not path.name.startswith(_NOT_HERE)]
     for folder in folders:
-        # What a restore replaced is no backup when it was damaged.
-        if (folder / backup.MANIFEST).exists() or not folder.name.startswith(REPLACED_PREFIX):
+        if (folder / backup.MANIFEST).exists():
             yield from _look_at_backup(patient, folder)
+        elif folder.name.startswith(REPLACED_PREFIX):
+            continue  # what a restore replaced is no backup when it was damaged
+        elif any(folder.glob(f"{backup.CATALOG}*")):
+            yield from _look_at_backup(patient, folder)
+        else:
+            yield Trouble(f"{folder} is no backup", harmless=True)
 
 
 def _look_at_backup(patient: Patient, folder: Path) -> Iterator[Trouble]:
@@ -114,6 +119,8 @@ def _look_at_backup(patient: Patient, folder: Path) -> Iterator[Trouble]:
         yield Trouble(error.message, error.hint, harmless=True)
     except (DamagedError, NotFoundError) as error:
         yield Trouble(error.message, mend=partial(_put_aside, folder))
+    except StoreUnavailableError as error:
+        yield Trouble(error.message, error.hint)
 
 
 def _put_aside(folder: Path, patient: Patient) -> None:
