@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from mcai import times
-from mcai.errors import NO_JSON, InvalidRequestError
+from mcai.errors import InvalidRequestError
 from mcai.identity import TEXT_AS_READ, clean_name, identity
 from mcai.records import MAX_RECORD_BYTES, MAX_TOLD, MAX_TOLD_BYTES, NewExample
 from mcai.store.base import NewRow, Rejection
@@ -31,7 +31,7 @@ def _read(raw: msgspec.Raw) -> NewRow | Rejection:
         return check(_decoder.decode(raw))
     except msgspec.ValidationError as error:
         return Rejection(str(error))
-    except NO_JSON as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Rejection(f"no valid JSON: {error}")
     except RecursionError:
         return Rejection("nested too deeply")

@@ -14,7 +14,9 @@ from typing import Any, Literal
 import msgspec
 
 Kind = Literal["add", "edit", "delete", "drop", "rotate", "restore", "rollback", "forget", "backup"]
-"""Also the name of the epoch in the daemon's own log, but for backup, which makes none."""
+"""Also the name of the epoch in the daemon's own log, but for those in `LOGGED_AS` and backup, which makes none."""
+
+LOGGED_AS: dict[Kind, str] = {"drop": "delete dataset", "restore": "archive restore"}
 
 Outcome = Literal["acked", "refused", "lost"]
 

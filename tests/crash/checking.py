@@ -12,7 +12,7 @@ import msgspec
 
 import mcai
 from crash import writers
-from crash.acks import Answer, Operation
+from crash.acks import LOGGED_AS, Answer, Operation
 from crash.world import Mismatch, Rows, State, World
 from helpers import wait_until
 from mcai.client import Client
@@ -92,7 +92,7 @@ def _ops_since(client: Client, epoch: int) -> dict[int, str]:
 
 
 def _goes_by(operation: Operation, op: str) -> bool:
-    return operation.kind == op
+    return LOGGED_AS.get(operation.kind, operation.kind) == op
 
 
 def _compare(where: str, wanted: Rows, found: Rows) -> None:
