@@ -13,15 +13,17 @@ from msgspec import Struct
 
 from mcai.formats.model import MAX_DEPTH
 from mcai.formats.readers.json_values import is_beginning
+from mcai.formats.readers.patterns import any_number_of
 from mcai.formats.readers.window import Window
 
-STRING = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
+_ESCAPED = any_number_of(rb'\\[^\n][^"\\\n]*+')
+STRING = rb'"[^"\\\n]*+' + _ESCAPED + b'"'
 BLANK = rb"[ \t\r\n]*+"
 _OTHER = rb'[^{}\[\]"]*+'
 
 
 def _brackets(opener: bytes, inner: bytes, closer: bytes) -> bytes:
-    return opener + _OTHER + rb"(?:(?:" + inner + rb")" + _OTHER + rb")*+" + closer
+    return opener + _OTHER + any_number_of(rb"(?:" + inner + rb")" + _OTHER) + closer
 
 
 def _values(depth: int) -> bytes:
@@ -35,9 +37,9 @@ def _values(depth: int) -> bytes:
 SHALLOW_OBJECT = _brackets(rb"\{", _values(2), rb"\}")
 """An object with brackets at most three deep: one match finds its end. No byte is tried twice."""
 
-_TO_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|' + STRING + rb")*+")
-_RUN = re.compile(rb"(?:" + SHALLOW_OBJECT + BLANK + rb",?" + BLANK + rb")++")
-_IN_STRING = re.compile(rb'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+')
+_TO_BRACKET = re.compile(any_number_of(rb'[^"{}\[\]]++|' + STRING))
+_RUN = re.compile(any_number_of(SHALLOW_OBJECT + BLANK + rb",?" + BLANK))
+_IN_STRING = re.compile(rb'[^"\\\n]*+' + _ESCAPED)
 _BLANKS = re.compile(rb"[ \t\r\n]*+")
 _SEPARATORS = re.compile(rb"[ \t\r\n,]*+")
 _WORD = re.compile(rb'[^\s,\[\]{}"]*+')
@@ -107,7 +109,7 @@ def _step(
                 return base + at, "torn"
             if is_skipping and byte == _BRACE and open_brackets.endswith(b"["):
                 run = _RUN.match(data, at)
-                if run is not None:
+                if run is not None and run.end() > at:
                     at = run.end()
                     continue
             open_brackets.append(byte)

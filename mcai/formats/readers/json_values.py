@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from mcai.formats.model import MAX_DEPTH, MAX_KEYS
+from mcai.formats.readers.patterns import any_number_of
 
 _decode = msgspec.json.Decoder().decode
 _skim = msgspec.json.Decoder(msgspec.Raw).decode
@@ -22,7 +23,7 @@ _KEY_SIGN = re.compile(rb'"[ \t\r\n]*:')
 _NUL_SIGN = b"\\u0000"
 _NUMBER_BYTES = b"-+.eE0123456789"
 # A text is matched only to be stepped over; its closing quote may be missing, so that no byte is looked at twice.
-_TEXT_OR_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|([\[{])|[\]}]', re.DOTALL)
+_TEXT_OR_BRACKET = re.compile(rb'"[^"\\]*+' + any_number_of(rb'\\.[^"\\]*+') + rb'"?|([\[{])|[\]}]', re.DOTALL)
 _INT64_MIN, _UINT64_MAX = -(1 << 63), (1 << 64) - 1
 
 TOO_DEEP = f"nested more than {MAX_DEPTH} deep"
