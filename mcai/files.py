@@ -9,10 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
+
+from mcai.errors import DamagedError, StoreError, StoreFullError, StoreUnavailableError
 
 SMALL_BYTES = 16 << 20
 """No file that is read in one piece is as big as this by far."""
@@ -28,6 +31,7 @@ _DAMAGE = {
     errno.ENXIO,
     errno.ENAMETOOLONG,
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _KINDS = (
     (stat.S_ISREG, "a file"),
     (stat.S_ISDIR, "a folder"),
@@ -59,6 +63,56 @@ def tells_damage(error: OSError) -> bool:
     """Tell whether an error says that a file is not there or not what it must be. Any other, too many open files or a
     missing permission, says nothing about it."""
     return error.errno in _DAMAGE
+
+
+@contextmanager
+def read_errors(path: Path, damaged: type[DamagedError] = DamagedError) -> Iterator[None]:
+    """Turn the system's errors about reading into mcai's.
+
+    Args:
+        path: what is read, for errors that do not name a file.
+        damaged: raised for what is damaged.
+
+    Raises:
+        DamagedError: it is not there, or not what it must be.
+        StoreUnavailableError: nobody can read it now; that says nothing of what is in it.
+    """
+    try:
+        yield
+    except OSError as error:
+        told = f"{error.filename or path} cannot be read: {error.strerror or error}"
+        raise (damaged if tells_damage(error) else StoreUnavailableError)(told) from error
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn the system's errors about writing into mcai's.
+
+    Raises:
+        StoreFullError: the disk, the quota or the allowed file size is used up.
+        StoreError: anything else.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StoreFullError() from error
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return the regular files in a folder and in those below it, in order; links are not followed.
+
+    Raises:
+        OSError: one of the folders cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    found = (Path(at, name) for at, _, names in os.walk(folder, onerror=refuse) for name in names)
+    return sorted(path for path in found if stat.S_ISREG(path.lstat().st_mode))
 
 
 def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:

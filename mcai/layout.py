@@ -44,7 +44,7 @@ def places(home: Home) -> Iterator[Place]:
     for lock in (home.start_lock_path, home.lock_path):
         yield Place(lock, FILE, may_be_link=False)
     catalog = (home.catalog_path, wal_path(home.catalog_path))
-    notes = (home.failures_path, home.suspect_path, home.stopped_path, home.restoring_path)
+    notes = (home.failures_path, home.suspect_path, home.stopped_path, home.restoring_path, home.forgetting_path)
     for file in (*catalog, *notes, home.config_path, home.log_path):
         yield Place(file, FILE)
     yield Place(home.socket_path, SOCKET, may_be_link=False)

@@ -73,6 +73,11 @@ class Home:
         return self.dir / "restoring.json"
 
     @property
+    def forgetting_path(self) -> Path:
+        """There while something is being forgotten; says what was asked for in words, until all of it is done."""
+        return self.dir / "forgetting.note"
+
+    @property
     def stopped_path(self) -> Path:
         """There while no daemon runs and the last one ended in order."""
         return self.dir / "stopped"

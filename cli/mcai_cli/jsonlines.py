@@ -51,10 +51,10 @@ class JsonLines:
     def _record(self, line: bytes, index: int, number: int) -> Iterator[dict[str, Any]]:
         try:
             record = msgspec.json.decode(line.removeprefix(b"\xef\xbb\xbf"), type=dict[str, Any])
-        except NO_JSON as error:
-            self.bad.append((index, f"line {number}: {error}"))
         except RecursionError:
             self.bad.append((index, f"line {number}: nested too deeply"))
+        except NO_JSON as error:
+            self.bad.append((index, f"line {number}: {error}"))
         else:
             self.good.append((index, number))
             yield record | ({"domain": self.domain} if self.domain is not None else {})

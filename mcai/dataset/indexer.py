@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
@@ -31,7 +32,7 @@ WARM_TEXT = "warm up"
 VectorsOf = Callable[[Change], Awaitable[Any]]
 """(rows, dim) float32."""
 OpenIndex = Callable[[bool], Awaitable[SearchIndex]]
-"""Told whether to look at it from a child first."""
+"""Told whether it is suspect: then it is looked at from a child first, and what no look can vouch for is made anew."""
 State = Literal["loading", "ready", "catching_up", "failed"]
 
 
@@ -51,7 +52,7 @@ class Indexer:
             catalog: what is followed.
             embedder: whose vectors the index holds.
             vectors_of: gives those of a change: the snapshot has them already.
-            open_index: opens the index; called again after a failure, and told so: it may be damaged.
+            open_index: opens the index; called again after a failure, and told whether the index is suspect of it.
         """
         self.state: State = "loading"
         self.error: str | None = None
@@ -82,25 +83,33 @@ class Indexer:
         Raises:
             FatalStoreError: the catalog's engine has given up.
         """
-        failed = False
+        is_suspect, looked_at = False, -RETRY_S
         while True:
             try:
                 # Opened anew after a failure; until then searches use the old handle.
-                index = await self._open_index(failed)
+                looked_at = time.monotonic() if is_suspect else looked_at
+                index = await self._open_index(is_suspect)
                 self.applied_epoch = await index.applied_epoch()
                 self.indexed_rows = await index.rows()
                 self._index, self._suspect = index, False
+                is_suspect = False
                 log.info("index opened", applied_epoch=self.applied_epoch, rows=self.indexed_rows)
                 await self._follow(index)
             except FatalStoreError:
                 raise
-            except McaiError as error:
+            except IndexUnavailableError as error:
                 log.error("index failed", error=error.message, cause=repr(error.__cause__))
+                is_suspect = True
+                if time.monotonic() - looked_at >= RETRY_S:
+                    continue
+                await self._move("failed", error.message)
+            except McaiError as error:  # the embedding service, say: nothing is wrong with the index
+                log.error("what is indexed cannot be had", error=error.message, cause=repr(error.__cause__))
                 await self._move("failed", error.message)
             except Exception as error:  # the task's outermost boundary: a dead indexer would go unnoticed
                 log.exception("index failed unexpectedly")
+                is_suspect = True
                 await self._move("failed", f"unexpected {type(error).__name__}")
-            failed = True
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), RETRY_S)

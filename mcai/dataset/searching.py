@@ -164,9 +164,9 @@ class Searcher:
         """Ask all sides at once."""
         dataset_ids = tuple(self._catalog.dataset_ids(filters.domains)) if filters.domains else None
         chosen = IndexFilter(filters, dataset_ids)
-        if text is None or sides.index is None:
-            return fusion.Found(await self._nearest(sides, vector, wanted, chosen), NO_SCORES, NO_SCORES)
         try:
+            if text is None or sides.index is None:
+                return fusion.Found(await self._nearest(sides, vector, wanted, chosen), NO_SCORES, NO_SCORES)
             similarity, content, response = await asyncio.gather(
                 self._nearest(sides, vector, wanted, chosen),
                 sides.index.matching(text, "content", wanted, chosen),

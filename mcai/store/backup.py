@@ -27,11 +27,10 @@ from mcai.errors import (
     SchemaVersionError,
     StoreUnavailableError,
 )
-from mcai.files import open_regular, read_small, sync_folder, tells_damage, write_whole
+from mcai.files import open_regular, read_errors, read_small, sync_folder, write_errors, write_whole
 from mcai.store.base import Catalog, CopyFacts
 from mcai.store.copies import copy_tree
 from mcai.store.duck.connection import SCHEMA_VERSION
-from mcai.store.journal.segments import write_errors
 
 log = structlog.get_logger("backup")
 
@@ -184,9 +183,10 @@ def read_manifest(folder: Path) -> Manifest:
     if not folder.is_dir():
         raise NotFoundError(f"{folder} is no folder", hint="Name the folder that mcai backup wrote.")
     try:
-        raw = read_small(folder / MANIFEST)
-    except OSError as error:
-        raise _unusable(f"{folder} is no finished backup: {MANIFEST}", error) from error
+        with read_errors(folder / MANIFEST, BackupDamagedError):
+            raw = read_small(folder / MANIFEST)
+    except BackupDamagedError as error:
+        raise BackupDamagedError(f"{folder} is no finished backup: {error.message}") from error
     try:
         format_of = msgspec.json.decode(raw).get("mcai_backup")
         if isinstance(format_of, int) and format_of > FORMAT:
@@ -201,11 +201,6 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} has schema {manifest.schema_version}, this mcai knows up to {SCHEMA_VERSION}"
         )
     return manifest
-
-
-def _unusable(what: str, error: OSError) -> BackupDamagedError | StoreUnavailableError:
-    kind = BackupDamagedError if tells_damage(error) else StoreUnavailableError
-    return kind(f"{what}: {error.strerror}")
 
 
 def _what_is_odd(manifest: Manifest) -> str | None:
@@ -247,10 +242,8 @@ def check(folder: Path) -> Manifest:
         path = folder / each.path
         if not path.resolve().is_relative_to(folder.resolve()):
             raise BackupDamagedError(f"{folder / MANIFEST} names a file outside: {each.path[:80]}")
-        try:
+        with read_errors(path, BackupDamagedError):
             same = _digest(path) == (each.bytes, each.sha256)
-        except OSError as error:
-            raise _unusable(str(path), error) from error
         if not same:
             raise BackupDamagedError(f"{path} differs from what the manifest says")
     return manifest
@@ -270,13 +263,17 @@ def is_sound(folder: Path) -> bool:
     return True
 
 
-def found_in(folder: Path, prefix: str = "") -> list[tuple[Path, Manifest]]:
+def found_in(folder: Path, prefix: str = "", *, readable_only: bool = False) -> list[tuple[Path, Manifest]]:
     """Return the backups right below a folder, newest first; what is none is passed over.
 
     Epochs are no order: those of another timeline may be higher.
+
+    Raises:
+        StoreUnavailableError: one of them cannot be read now, and not ``readable_only``.
     """
+    unreadable = (StoreUnavailableError,) if readable_only else ()
     found: list[tuple[Path, Manifest]] = []
     for path in sorted(set(folder.glob(f"{prefix}*")) - {folder / REWRITING}):
-        with contextlib.suppress(NotFoundError, BackupDamagedError, SchemaVersionError, StoreUnavailableError):
+        with contextlib.suppress(NotFoundError, BackupDamagedError, SchemaVersionError, *unreadable):
             found.append((path, read_manifest(path)))
     return sorted(found, key=lambda each: (each[1].made_at, each[1].epoch), reverse=True)

@@ -33,7 +33,7 @@ from mcai.errors import DimensionMismatchError, IndexUnavailableError
 from mcai.filters import Filters, source_forms
 from mcai.records import Place
 from mcai.store.base import Change, IndexFilter
-from mcai.store.probe import LANCE_ERRORS, lance_errors, table_name
+from mcai.store.probe import LANCE_ERRORS, lance_errors, remove, table_name, tables_in
 
 log = structlog.get_logger("lance")
 
@@ -96,32 +96,30 @@ class LanceIndex:
             model: names the table.
             dim: length of its vectors.
             committed_at: asks the catalog. An index whose epoch was committed at another time, or never, belongs to
-                another history (a restored catalog, say) and is dropped, as is one that cannot be opened.
+                another history (a restored catalog, say) and is dropped. Whether one that cannot be opened is damaged,
+                `probe.look` tells.
             texts_anew: make the full-text indexes again: no probe reads all of their files.
 
         Raises:
-            IndexUnavailableError: the folder cannot be written.
+            IndexUnavailableError: it cannot be opened, or the folder cannot be written.
         """
         name = table_name(model)
         try:
-            database = await lancedb.connect_async(str(folder))
-            if (folder / f"{name}.lance").exists():
-                try:
-                    with lance_errors():
-                        index = cls(await database.open_table(name), dim)
-                        epoch, at = await index._applied()
-                        if at == await asyncio.to_thread(committed_at, epoch):
-                            await index._index_texts(texts_anew)
-                            return index
+            with lance_errors():
+                database = await lancedb.connect_async(str(folder))
+                if name in tables_in(folder):
+                    index = cls(await database.open_table(name), dim)
+                    epoch, at = await index._applied()
+                    if at == await asyncio.to_thread(committed_at, epoch):
+                        await index._index_texts(texts_anew)
+                        return index
                     log.warning("index dropped: it belongs to another history", table=name)
-                except LANCE_ERRORS as error:
-                    log.warning("index dropped: it cannot be opened", table=name, cause=repr(error))
-                shutil.rmtree(folder / f"{name}.lance", ignore_errors=True)
-            index = cls(await database.create_table(name, schema=_schema(dim)), dim)
-            await index._index_texts()
-            return index
+                    remove(folder, name)
+                index = cls(await database.create_table(name, schema=_schema(dim)), dim)
+                await index._index_texts()
+                return index
         except LANCE_ERRORS as error:
-            raise IndexUnavailableError(f"the search index in {folder} cannot be made: {error}") from error
+            raise IndexUnavailableError(f"the search index in {folder} cannot be opened: {error}") from error
 
     async def _index_texts(self, anew: bool = False) -> None:
         """Make the full-text indexes that are missing: a stop may have come between making the table and them."""

@@ -109,7 +109,7 @@ def probe(vectors_dir: Path, table: str) -> Probed:
         raise DamagedError(f"the search index {table} cannot be read: {words[:200]}") from None
 
 
-async def read(vectors_dir: str, table_name: str) -> Probed:
+async def read(vectors_dir: str, name: str) -> Probed:
     """Read all of a table in this process; `lance_errors` for what that may end in, short of the process's own end."""
     import lancedb
     import numpy as np
@@ -117,7 +117,7 @@ async def read(vectors_dir: str, table_name: str) -> Probed:
     from lancedb.query import MatchQuery
 
     database = await lancedb.connect_async(vectors_dir)
-    table = await database.open_table(table_name)
+    table = await database.open_table(name)
     ids, c_epochs = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     sentinel: tuple[int, int | None] = (0, None)
     dim = (await table.schema()).field("vector").type.list_size

@@ -11,6 +11,7 @@ import asyncio
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,10 @@ from typing import Any
 import structlog
 
 from mcai import failpoints
-from mcai.errors import FatalStoreError, McaiError
-from mcai.files import sync_folder
+from mcai.errors import DamagedError, FatalStoreError, McaiError, StoreUnavailableError
+from mcai.files import read_errors, sync_folder, write_errors
 from mcai.store.duck import DuckCatalog, archive
-from mcai.store.journal.segments import replacing, write_errors
+from mcai.store.journal.segments import replacing
 
 log = structlog.get_logger("archive")
 
@@ -75,6 +76,28 @@ def read_footer(path: Path) -> Told | None:
         return Told(told[_TIMELINE].decode(), int(told[_ARCHIVED_EPOCH]), footer.num_rows)
     except (OSError, pa.ArrowException, KeyError, ValueError, OverflowError, MemoryError):
         return None
+
+
+@contextmanager
+def parquet_errors(path: Path) -> Iterator[None]:
+    """Turn every error about reading a Parquet file of the archive into one of mcai's.
+
+    Raises:
+        DamagedError: it is not what was written.
+        StoreUnavailableError: nobody can read it now.
+    """
+    import pyarrow as pa
+
+    try:
+        with read_errors(path):
+            yield
+    except StoreUnavailableError as error:
+        # What pyarrow itself finds is an OSError, too: one that has no number.
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno is None:
+            raise DamagedError(error.message) from error
+        raise
+    except (pa.ArrowException, KeyError, UnicodeDecodeError, OverflowError, MemoryError) as error:
+        raise DamagedError(f"{path} cannot be read: {error}") from error
 
 
 class ArchiveFiles:
@@ -195,17 +218,21 @@ class ArchiveFiles:
 def count(folder: Path, ids: Sequence[int]) -> tuple[int, int]:
     """Return how many files a folder has, and how many rows in them are these examples'.
 
-    A file that cannot be read counts as a row: nobody knows what is in it.
+    A damaged file counts as a row: nobody knows what is in it.
+
+    Raises:
+        StoreUnavailableError: a file cannot be read now.
     """
     files = files_in(folder).values()
     return len(files), sum(_marked(path, ids)[1] for path in files)
 
 
 def drop(folder: Path, ids: Sequence[int]) -> None:
-    """Take these examples out of the files of a backup, where no catalog says what belongs in them.
+    """Take these examples out of the files of a backup, where no catalog says what belongs in them; damaged ones go.
 
     Raises:
         OSError: a file cannot be written.
+        StoreUnavailableError: a file cannot be read now.
     """
     import pyarrow.parquet as pq
 
@@ -219,14 +246,15 @@ def drop(folder: Path, ids: Sequence[int]) -> None:
 
 
 def _marked(path: Path, ids: Sequence[int]) -> tuple[Any, int]:
-    """Return a file's rows with a column ``stays``, and how many do not; no rows and 1 when it cannot be read."""
+    """Return a file's rows with a column ``stays``, and how many do not; no rows and 1 when it is damaged."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
-        stays = pc.invert(pc.is_in(table["id"], value_set=pa.array(ids, pa.int64())))
-    except (OSError, pa.ArrowException, KeyError, UnicodeDecodeError, OverflowError, MemoryError):
+        with parquet_errors(path):
+            table = pq.read_table(path)
+            stays = pc.invert(pc.is_in(table["id"], value_set=pa.array(ids, pa.int64())))
+    except DamagedError:
         return None, 1
     return table.append_column("stays", stays), len(table) - (pc.sum(stays).as_py() or 0)

@@ -47,7 +47,7 @@ def write(home: Home, catalog: Catalog, dest: Path, *, everything: bool) -> Back
 
 def found(home: Home) -> Backups:
     """Return the backups that lie in the home, newest first."""
-    listed = backup.found_in(home.backups_dir)
+    listed = backup.found_in(home.backups_dir, readable_only=True)
     return Backups([Backup(str(path), m.epoch, m.rows, m.made_at, _bytes(m)) for path, m in listed])
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from mcai import times
-from mcai.files import sync_folder
+from mcai.files import sync_folder, write_errors
 from mcai.paths import Home
 from mcai.store import backup, journal
 from mcai.store.backup import Manifest
@@ -23,7 +23,6 @@ from mcai.store.base import CopyFacts
 from mcai.store.copies import copy_file
 from mcai.store.duck import verify
 from mcai.store.duck.catalog import DuckCatalog
-from mcai.store.journal.segments import write_errors
 from mcai.upkeep.backup import catalog_bytes, check_room
 
 log = structlog.get_logger("bases")

@@ -7,27 +7,27 @@ a full disk the rest is done as soon as it can be.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from mcai import failpoints
 from mcai.errors import FatalStoreError, IndexUnavailableError, McaiError, StoreError
-from mcai.files import sync_folder
+from mcai.files import read_errors, sync_folder, write_errors
 from mcai.filters import Filters
 from mcai.paths import Home
 from mcai.records import ForgetResult, Place
 from mcai.store import journal
 from mcai.store.duck import DuckCatalog, forgetting
-from mcai.store.journal.segments import write_errors
 from mcai.upkeep import archive_files, forget_order, forget_quarantine, forget_receipt
 from mcai.upkeep.archive_files import ArchiveFiles
 from mcai.upkeep.backup import catalog_bytes, check_room, size_of
 from mcai.upkeep.forget_copies import Copies
 from mcai.upkeep.forget_matching import Matching
 from mcai.upkeep.forget_order import Order
+from mcai.upkeep.forget_quarantine import Wanted
 from mcai.upkeep.forget_receipt import MAX_TEXT_ROWS, PLACES, Receipt
 from mcai.upkeep.hooks import Derived, Write
 
@@ -79,12 +79,14 @@ class Forgetting:
         self._archive = archive
         self._alone = alone
         self._copies = Copies(home, catalog.engine)
+        self._is_compact = False
+        """The catalog's file was written anew since the rows went that are still to be forgotten elsewhere."""
 
     async def forget(self, ids: Sequence[int], filters: Filters, *, dry_run: bool) -> ForgetResult:
         """Forget some examples, every version of them, and what an import refused beside them.
 
         Args:
-            ids: which ones; unknown ones are passed over.
+            ids: which ones; unknown ones are looked for in copies alone.
             filters: which others; none when they are empty. A source is that of any version, deleted and edited ones
                 too; the rest must be so now. Copies and the journal are asked, too: what matches there goes from there
                 where the catalog does not have the example.
@@ -141,11 +143,14 @@ class Forgetting:
     def _choose(self, ids: Sequence[int], filters: Filters, dry_run: bool) -> Order:
         """Return what is to go. What copies and the journal alone have is asked for there, each by itself: a number
         that is found in one may be another example's here."""
-        chosen = sorted({*ids, *(self._catalog.ids_matching(filters) if filters else ())})
+        given_out = self._catalog.engine.last_id
+        strange = frozenset(each for each in ids if each > given_out)
+        chosen = sorted({*ids, *(self._catalog.ids_matching(filters) if filters else ())} - strange)
         with self._catalog.engine.reading() as cursor:
             sources = forgetting.sources(cursor, chosen)
         asked = (filters,) if filters else ()
-        return Order(chosen, asked, forget_quarantine.wanted(filters, sources), dry_run)
+        lines = forget_quarantine.wanted(filters, sources)
+        return Order(chosen, strange, asked, lines, own_lines=lines, dry_run=dry_run)
 
     def _preview(self, order: Order) -> ForgetResult:
         receipt = Receipt()
@@ -159,17 +164,20 @@ class Forgetting:
 
     async def _carry_out(self, order: Order) -> ForgetResult:
         unfinished = await asyncio.to_thread(forgetting.pending, self._catalog.engine)
+        goes_on = await asyncio.to_thread(forget_order.goes_on, self._home, order)
+        asked = {*order.ids, *(unfinished if goes_on else ())}
         order = await asyncio.to_thread(forget_order.with_unfinished, self._home, order, unfinished)
         check_room(self._home.temp_dir, catalog_bytes(self._home) + size_of(self._home.vectors_dir))
+        if order.ids:
+            await asyncio.to_thread(forgetting.begin, self._catalog.engine, order.ids)
         await asyncio.to_thread(forget_order.write, self._home, order)
         receipt, gone = Receipt(), _Gone(self._catalog.epoch)
-        # First, for the sources are known as long as the rows are there.
         receipt.add(*await asyncio.to_thread(self._leave_quarantine, order))
         if order.ids:
             # Counted before the epoch is made: whoever keeps the archive's files in step follows it at once.
             files, found = await asyncio.to_thread(archive_files.count, self._home.archive_dir, order.ids)
             receipt.add([Place("archive files", files, found, 0)])
-            gone = await self._write(lambda: self._leave_catalog(order.ids, resumed=bool(unfinished)))
+            gone = await self._write(lambda: self._leave_catalog(order.ids, asked, resumed=bool(unfinished)))
             receipt.add(gone.places)
         with _rest_told(gone):
             is_complete = await asyncio.to_thread(self._leave_files, order, receipt)
@@ -185,29 +193,39 @@ class Forgetting:
 
     def _leave_quarantine(self, order: Order) -> tuple[list[Place], list[str]]:
         with write_errors(self._home.quarantine_dir):
-            before = forget_quarantine.count(self._home.quarantine_dir, order.lines)
-            busy = forget_quarantine.drop(self._home.quarantine_dir, order.lines)
+            before = forget_quarantine.count(self._home.quarantine_dir, order.own_lines)
+            busy = forget_quarantine.drop(self._home.quarantine_dir, order.own_lines)
+        forget_order.write(self._home, replace(order, own_lines=Wanted()))
         place = Place(forget_receipt.QUARANTINE, before.files, before.lines, 0)
         return [place], [
             f"quarantine/{path.name} is being written by an import: run this again after it" for path in busy
         ]
 
-    def _leave_catalog(self, ids: Sequence[int], *, resumed: bool) -> _Gone:
+    def _leave_catalog(self, ids: Sequence[int], asked: Collection[int], *, resumed: bool) -> _Gone:
         """Drop the rows and write the catalog anew; runs in the thread that makes epochs, so that none is made
-        meanwhile."""
+        meanwhile.
+
+        Args:
+            ids: what goes.
+            asked: those of them that are counted as forgotten.
+            resumed: some of them went before; the file may have been written anew since then, or not.
+        """
         engine, cached = self._catalog.engine, 0
         with engine.reading() as cursor:
             before = forgetting.tally(cursor, ids)
             texts = forgetting.texts(cursor, ids, MAX_TEXT_ROWS)
-        forgetting.begin(engine, ids)
+        self._is_compact = self._is_compact and not before.theirs
         epoch, forgotten = self._catalog.forget(ids)
         with _rest_told(_Gone(epoch, forgotten)), write_errors(self._home.dir):
             failpoints.hit("forget.committed")
-            if before.theirs or resumed:
+            if resumed:
+                with engine.reading() as cursor:
+                    forgotten = forgetting.forgotten(cursor, list(asked))
+            if before.theirs or (resumed and not self._is_compact):
                 with engine.exclusive() as cursor:
-                    forgotten = forgetting.forgotten(cursor, ids) if resumed else forgotten
                     cached = forgetting.clear_cache(cursor)
                 self._compact()
+                self._is_compact = True
         places = [*forget_receipt.of_tally(before), Place("caches", cached, cached, 0)]
         return _Gone(epoch, forgotten, places, texts)
 
@@ -230,7 +248,7 @@ class Forgetting:
         if engine.journal is None:
             return Place("journal", 0, 0, 0)
         matching = Matching(self._home, engine, order)
-        with forget_receipt.reading_errors(folder):
+        with read_errors(folder):
             redactor = matching.in_own_journal()
             before = redactor.count(folder)
         if not (before.rows or matching.knows_any):

@@ -6,12 +6,15 @@ removed: nobody restores from there. Any other file is somebody's, and nothing b
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
 from pathlib import Path
 
+from mcai.errors import DamagedError
 from mcai.paths import wal_path
 from mcai.upkeep import forget_quarantine
+from mcai.upkeep.archive_files import parquet_errors
 from mcai.upkeep.forget_matching import Matching
 from mcai.upkeep.forget_quarantine import Wanted
 
@@ -24,8 +27,12 @@ _CATALOG = re.compile(r"(catalog\.before-\d+|catalog)\.duckdb(\.wal)?.*")
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Return every file that was put aside, alone or in a folder; links are not followed."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    """Return every file that was put aside, alone or in a folder, and the folders that cannot be listed; links are not
+    followed."""
+    unlisted: list[Path] = []
+    walked = os.walk(folder, onerror=lambda error: unlisted.append(Path(error.filename))) if folder.is_dir() else ()
+    found = (Path(at, name) for at, _, names in walked for name in names)
+    return sorted([path for path in found if path.is_file() and not path.is_symlink()] + unlisted)
 
 
 def rows_in(path: Path, folder: Path, matching: Matching, lines: Wanted) -> tuple[int, int]:
@@ -44,6 +51,8 @@ def rows_in(path: Path, folder: Path, matching: Matching, lines: Wanted) -> tupl
         DamagedError: nobody can tell anything of it.
         StoreError, OSError: nobody could look now.
     """
+    if path.is_dir():
+        list(path.iterdir())  # one that cannot be listed: the error says why
     name = _STAMP.sub("", path.name)
     if _CATALOG.fullmatch(name):
         owner = path.with_name(path.name.removesuffix(".wal"))
@@ -62,11 +71,11 @@ def rows_in(path: Path, folder: Path, matching: Matching, lines: Wanted) -> tupl
 def _rows_archived(path: Path, numbers: Collection[int]) -> tuple[int, int]:
     """Count the rows of a file of the archive that have one of these numbers. Whose numbers they are, only the catalog
     could tell that it was put aside with."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        ids = pq.read_table(path, columns=["id"])["id"].to_pylist()
-    except (pa.ArrowException, UnicodeDecodeError, OverflowError, MemoryError):
+        with parquet_errors(path):
+            ids = pq.read_table(path, columns=["id"])["id"].to_pylist()
+    except DamagedError:
         return 0, 1
     return 0, sum(number in numbers for number in ids)

@@ -1,8 +1,8 @@
 """Forgetting in copies: base copies, backups, what a restore replaced, what an upgrade or a repair put aside.
 
 Whatever lies among the backups is looked at, whole or not. A copy that is damaged, so that nobody can clean it, is
-removed if it may hold what is to be forgotten; a dry run says so. One that cannot be read just now stays, and is looked
-at again. What fails with one copy does not hold up the others.
+removed if it may hold what is to be forgotten; a dry run says so. One that cannot be read just now, or that a newer
+mcai made, stays, and is looked at again. What fails with one copy does not hold up the others.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from pathlib import Path
 
 import structlog
 
-from mcai.errors import DamagedError, FatalStoreError, NotFoundError, SchemaVersionError, StoreError, StoreFullError
-from mcai.files import not_a_file
+from mcai.errors import DamagedError, FatalStoreError, NotFoundError, StoreError, StoreFullError
+from mcai.files import not_a_file, write_errors
 from mcai.paths import Home
 from mcai.records import Place
 from mcai.store import backup
 from mcai.store.duck.engine import Engine
 from mcai.store.duck.redaction import Redactor
-from mcai.store.journal.segments import write_errors
 from mcai.upkeep import archive_files, forget_aside, forget_quarantine, forget_rewriting
 from mcai.upkeep.forget_matching import Matching
 from mcai.upkeep.forget_order import Order
@@ -223,7 +222,7 @@ class Copies:
             if sure + doubtful and (path / backup.MANIFEST).exists():
                 backup.check(path)
             return _Held(place, path, sure + doubtful, sure > 0, theirs)
-        except (DamagedError, NotFoundError, SchemaVersionError) as error:
+        except (DamagedError, NotFoundError) as error:
             return _Held(place, path, 1, doomed=error.message)
         except StoreError as error:
             return _Held(place, path, 1, unseen=error.message)

@@ -7,7 +7,7 @@ matches there; where the catalog has the same example and does not forget it, th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from mcai.paths import Home
@@ -34,14 +34,14 @@ class Matching:
         self._order = order
         with engine.reading() as cursor:
             self._versions = forgetting.versions(cursor, order.ids, gone=True)
-        self._unknown = set(order.ids) - {number for number, _ in self._versions}
+        self._unknown = {*order.ids, *order.strange_ids} - {number for number, _ in self._versions}
         self.only_numbers: set[int] = set()
         """Numbers of which the catalog knows no example, and a copy that was asked has one."""
 
     @property
     def numbers(self) -> frozenset[int]:
-        """The numbers that the examples have in the catalog of the home."""
-        return frozenset(self._order.ids)
+        """The numbers that the examples have, or would have, in the catalog of the home."""
+        return self._order.strange_ids.union(self._order.ids)
 
     @property
     def knows_any(self) -> bool:
@@ -61,7 +61,7 @@ class Matching:
             if not copy.has_examples:
                 return [], 0
             own = {number for filters in self._order.filters for number in copy.ids_matching(filters)}
-            ids = self._ids(copy.versions({*own, *self._order.ids}), own)
+            ids = self._ids(copy.versions(self.numbers | own), own)
             return ids, copy.rows_of(ids)[1]
 
     def _ids(self, there: set[Version], own: set[int]) -> list[int]:
@@ -82,17 +82,22 @@ class Matching:
             OSError: a file cannot be read.
             DamagedError: an entry is whole and says nothing that is known.
         """
-        own = redaction.versions_from(path, self._order.only_sources)
-        own -= self._live({number for number, _ in own})
-        return Redactor({*ids, *self._unknown}, own | self._versions)
+        return self._redactor(redaction.versions_from(path, self._order.only_sources), {*ids, *self._unknown})
 
     def in_own_journal(self) -> Redactor:
-        """Return what takes them out of the journal of the home.
+        """Return what takes them out of the journal of the home, which may be written meanwhile.
 
         Raises:
             OSError, DamagedError: as `in_journal`.
         """
-        return self.in_journal(self._home.journal_dir, self._order.ids)
+        own = redaction.versions_from(self._home.journal_dir, self._order.only_sources)
+        with self._engine.exclusive():
+            pass  # an entry comes before its rows: those of every entry that was read are there now, or never will be
+        return self._redactor(own, self._order.ids)
+
+    def _redactor(self, own: set[Version], ids: Collection[int]) -> Redactor:
+        kept = self._live({number for number, _ in own})
+        return Redactor(ids, (own - kept) | self._versions)
 
     def _live(self, numbers: set[int]) -> set[Version]:
         """Return the versions that the catalog has of examples with these numbers, and keeps."""

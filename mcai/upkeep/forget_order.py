@@ -6,20 +6,16 @@ the catalog, the words would stay there.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import msgspec
 
 from mcai.errors import NO_JSON, DamagedError
-from mcai.files import open_regular, sync_folder, write_whole
+from mcai.files import read_errors, read_small, sync_folder, write_errors, write_whole
 from mcai.filters import Filters
 from mcai.paths import Home
-from mcai.store.journal.segments import write_errors
 from mcai.upkeep.forget_quarantine import Wanted
-
-NOTE = "forgetting.note"
-"""The note's name in the home."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +24,20 @@ class Order:
 
     ids: list[int]
     """Examples of the home's own history; those that the catalog does not know are looked for in copies."""
+    strange_ids: frozenset[int] = frozenset()
+    """Numbers that the home never gave out: copies may have them. They are noted nowhere, for they may be given out
+    at any moment."""
     filters: tuple[Filters, ...] = ()
     """What copies and journals are asked for, each by itself: what they alone have has no id that means anything
     elsewhere."""
     lines: Wanted = field(default_factory=Wanted)
-    """Of quarantine."""
+    """Of quarantine, in copies."""
+    own_lines: Wanted = field(default_factory=Wanted)
+    """Of the home's own quarantine. Once they are gone from there, others like them are those of later imports."""
     dry_run: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.ids or self.filters or self.lines)
+        return bool(self.ids or self.strange_ids or self.filters or self.lines)
 
     @property
     def sources(self) -> list[str]:
@@ -53,6 +54,7 @@ class Order:
 class _Note:
     filters: tuple[Filters, ...] = ()
     lines: Wanted = field(default_factory=Wanted)
+    own_lines: Wanted = field(default_factory=Wanted)
 
 
 def with_unfinished(home: Home, order: Order, ids: list[int]) -> Order:
@@ -65,6 +67,7 @@ def with_unfinished(home: Home, order: Order, ids: list[int]) -> Order:
 
     Raises:
         DamagedError: the note cannot be read.
+        StoreUnavailableError: it cannot be read now.
     """
     note = _read(home)
     return replace(
@@ -72,12 +75,22 @@ def with_unfinished(home: Home, order: Order, ids: list[int]) -> Order:
         ids=sorted({*order.ids, *ids}),
         filters=tuple(dict.fromkeys((*note.filters, *order.filters))),
         lines=note.lines | order.lines,
+        own_lines=note.own_lines | order.own_lines,
     )
+
+
+def goes_on(home: Home, order: Order) -> bool:
+    """Tell whether an order asks for nothing but the rest of those before it.
+
+    Raises:
+        DamagedError, StoreUnavailableError: as `with_unfinished`.
+    """
+    return not order or bool(order.filters and {*order.filters} <= {*_read(home).filters})
 
 
 def is_noted(home: Home) -> bool:
     """Tell whether something that was asked for in words is not done yet."""
-    return _path(home).exists()
+    return home.forgetting_path.exists()
 
 
 def write(home: Home, order: Order) -> None:
@@ -88,8 +101,9 @@ def write(home: Home, order: Order) -> None:
         StoreError: it cannot be written.
     """
     if order.filters or order.lines:
-        with write_errors(_path(home)):
-            write_whole(_path(home), msgspec.msgpack.encode(_Note(order.filters, order.lines)))
+        note = _Note(order.filters, order.lines, order.own_lines)
+        with write_errors(home.forgetting_path):
+            write_whole(home.forgetting_path, msgspec.msgpack.encode(note))
 
 
 def remove(home: Home) -> None:
@@ -98,23 +112,20 @@ def remove(home: Home) -> None:
     Raises:
         StoreError: the note cannot be removed.
     """
-    with write_errors(_path(home)):
-        _path(home).unlink(missing_ok=True)
+    with write_errors(home.forgetting_path):
+        home.forgetting_path.unlink(missing_ok=True)
         sync_folder(home.dir)
 
 
 def _read(home: Home) -> _Note:
-    try:
-        with open_regular(_path(home)) as file:
-            return msgspec.msgpack.decode(file.read(), type=_Note)
-    except FileNotFoundError:
+    path = home.forgetting_path
+    if not os.path.lexists(path):
         return _Note()
-    except (OSError, *NO_JSON) as error:
+    try:
+        with read_errors(path):
+            return msgspec.msgpack.decode(read_small(path), type=_Note)
+    except (DamagedError, *NO_JSON) as error:
         raise DamagedError(
-            f"{_path(home)}, which tells what is still to be forgotten, cannot be read: {error}",
+            f"{path}, which tells what is still to be forgotten, cannot be read: {error}",
             hint="Remove it, and forget again what you asked for: mcai forget",
         ) from error
-
-
-def _path(home: Home) -> Path:
-    return home.dir / NOTE

@@ -19,8 +19,8 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Struct
 
-from mcai.errors import NO_JSON
-from mcai.files import open_regular, sync_folder, write_parts
+from mcai.errors import NO_JSON, DamagedError
+from mcai.files import files_below, open_regular, read_errors, sync_folder, write_parts
 from mcai.filters import Filters, is_below
 from mcai.identity import clean_name
 
@@ -96,10 +96,16 @@ class Counted:
 
 
 def count(folder: Path, which: Wanted) -> Counted:
-    """Look at every line of a folder, or of one file; change nothing. A file that cannot be read is passed over."""
+    """Look at every line of a folder, or of one file; change nothing. What is no file any more is passed over.
+
+    Raises:
+        StoreUnavailableError: one of them cannot be read now.
+    """
     counted = Counted()
-    for path in _files(folder):
-        with contextlib.suppress(OSError), open_regular(path, follow=False) as file:
+    with read_errors(folder):
+        paths = _files(folder)
+    for path in paths:
+        with contextlib.suppress(DamagedError), read_errors(path), open_regular(path, follow=False) as file:
             lines = sum(begins and which.takes(piece) for piece, begins in _pieces(file))
             counted.files += 1
             counted.lines += lines
@@ -172,4 +178,4 @@ def _lock(file: BinaryIO) -> bool:
 
 def _files(folder: Path) -> list[Path]:
     """Return the files below a folder, or the one file that was given."""
-    return sorted(path for path in (folder, *folder.rglob("*")) if path.is_file() and not path.is_symlink())
+    return files_below(folder) if folder.is_dir() else [folder] if folder.is_file() else []

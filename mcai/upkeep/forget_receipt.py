@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 
-from mcai.errors import StoreUnavailableError
+from mcai.files import read_errors
 from mcai.filters import source_forms
 from mcai.paths import Home
 from mcai.records import ForgetResult, Place
@@ -18,7 +17,7 @@ from mcai.store.duck.forgetting import Tally
 from mcai.upkeep import archive_files, forget_quarantine, forget_scan
 from mcai.upkeep.forget_copies import Copies
 from mcai.upkeep.forget_matching import Matching
-from mcai.upkeep.forget_order import NOTE, Order
+from mcai.upkeep.forget_order import Order
 from mcai.upkeep.forget_scan import Finder
 from mcai.upkeep.forget_source import LEAST_CHARACTERS, SourceFinder
 
@@ -103,19 +102,6 @@ def of_tally(counted: Tally) -> list[Place]:
     return [Place(name, scanned, found, found) for name, (scanned, found) in told.items()]
 
 
-@contextmanager
-def reading_errors(path: Path) -> Iterator[None]:
-    """Turn the system's errors about reading into mcai's.
-
-    Raises:
-        StoreUnavailableError: the system lets nobody read it now.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise StoreUnavailableError(f"{error.filename or path} cannot be read: {error.strerror or error}") from error
-
-
 def look(home: Home, catalog: DuckCatalog, order: Order, *, is_known: bool = False) -> tuple[list[Place], list[str]]:
     """Look for what is to be forgotten wherever it can be told by ids or sources; change nothing.
 
@@ -134,11 +120,11 @@ def look(home: Home, catalog: DuckCatalog, order: Order, *, is_known: bool = Fal
     matching = Matching(home, catalog.engine, order)
     with catalog.engine.reading() as cursor:
         places = of_tally(forgetting.tally(cursor, order.ids))
-    with reading_errors(home.journal_dir):
+    with read_errors(home.journal_dir):
         journaled = matching.in_own_journal().count(home.journal_dir)
     places.append(Place("journal", journaled.entries, journaled.rows, journaled.rows))
     files, rows = archive_files.count(home.archive_dir, order.ids)
-    lines = forget_quarantine.count(home.quarantine_dir, order.lines)
+    lines = forget_quarantine.count(home.quarantine_dir, order.own_lines)
     is_known = is_known or bool(lines.lines or any(place.found for place in places))
     copies = Copies(home, catalog.engine).count(order, is_known=is_known)
     places += [
@@ -162,7 +148,7 @@ def look_at_bytes(home: Home, catalog: DuckCatalog, order: Order, texts: Set[str
     sources = [each for each in order.sources if len(source_forms(each)[0]) >= LEAST_CHARACTERS]
     report = forget_scan.scan(home.dir, markers, sources)
     for own in (report.hits, report.named):
-        own.pop(NOTE, None)  # what is noted until all is done
+        own.pop(home.forgetting_path.name, None)  # what is noted until all is done
     suspects = sorted({number for numbers in report.hits.values() for number in numbers})
     named = {sources[number] for numbers in report.named.values() for number in numbers}
     shared, named_too = _said_by_others(catalog, order, [markers[number] for number in suspects], named)
@@ -178,7 +164,7 @@ def look_at_bytes(home: Home, catalog: DuckCatalog, order: Order, texts: Set[str
 
 def _beyond_reach(home: Home, order: Order, paths: Iterable[str]) -> set[str]:
     """Return the files that forgetting would leave as they are."""
-    holders = forget_quarantine.count(home.quarantine_dir, order.lines).holders
+    holders = forget_quarantine.count(home.quarantine_dir, order.own_lines).holders
     cleaned = {str(path.relative_to(home.dir)) for path in holders}
     return {path for path in paths if place_of(path) in (OTHERS, QUARANTINE)} - cleaned
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from mcai.files import sync_folder
+from mcai.files import files_below, sync_folder
 from mcai.paths import Home
 from mcai.store import backup, journal
 from mcai.store.duck import scrub
@@ -73,8 +73,9 @@ class Rewriting:
             facts = None
             if (folder / backup.CATALOG).exists():
                 with scrub.opened(folder / backup.CATALOG, self._home.temp_dir) as copy:
-                    facts = copy.write_without(theirs.ids, fresh / backup.CATALOG)
-            _link_others(folder, fresh)
+                    if copy.has_examples:
+                        facts = copy.write_without(theirs.ids, fresh / backup.CATALOG)
+            _link_others(folder, fresh, with_catalog=facts is None)
             if (fresh / backup.JOURNAL).is_dir():
                 journal.redact(fresh / backup.JOURNAL, theirs.journal)
             archive_files.drop(fresh / self._home.archive_dir.name, theirs.ids)
@@ -133,12 +134,17 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _link_others(source: Path, target: Path) -> None:
-    """Give a folder what another has beside its catalog; nobody ever changes these files in place."""
-    for path in source.rglob("*"):
+def _link_others(source: Path, target: Path, *, with_catalog: bool) -> None:
+    """Give a folder what another has beside its manifest; nobody ever changes these files in place.
+
+    Args:
+        source: the one.
+        target: the other.
+        with_catalog: the file of that name, too: no catalog was made in it, and it has nothing of anybody.
+    """
+    for path in files_below(source):
         name = path.relative_to(source)
-        if name.parts[0] == backup.MANIFEST or str(name).startswith(backup.CATALOG):
+        if name.parts[0] == backup.MANIFEST or (str(name).startswith(backup.CATALOG) and not with_catalog):
             continue
-        if path.is_file() and not path.is_symlink():
-            (target / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.link(path, target / name)
+        (target / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.link(path, target / name)

@@ -39,7 +39,7 @@ _MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
 NICENESS = 10
 
 
-class Order(Struct):
+class Wanted(Struct):
     """What a scan is asked for."""
 
     folder: bytes
@@ -164,7 +164,7 @@ def scan(folder: Path, markers: Sequence[bytes], sources: Sequence[str] = ()) ->
     Raises:
         StoreError: the child failed.
     """
-    order = msgspec.json.encode(Order(os.fsencode(folder), list(markers), list(sources)))
+    order = msgspec.json.encode(Wanted(os.fsencode(folder), list(markers), list(sources)))
     command = [sys.executable, "-P", "-m", "mcai.upkeep.forget_scan"]
     done = subprocess.run(command, input=order, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     if done.returncode:
@@ -172,7 +172,7 @@ def scan(folder: Path, markers: Sequence[bytes], sources: Sequence[str] = ()) ->
     return msgspec.json.decode(done.stdout, type=Report)
 
 
-def look_through(order: Order) -> Report:
+def look_through(order: Wanted) -> Report:
     """Look through every regular file of a folder."""
     folder, report = Path(os.fsdecode(order.folder)), Report()
     forms = [(form, number) for number, marker in enumerate(order.markers) for form in _forms(marker)]
@@ -216,4 +216,5 @@ def _slots(mixed: Any) -> Any:
 
 if __name__ == "__main__":
     os.nice(NICENESS)
-    sys.stdout.buffer.write(msgspec.json.encode(look_through(msgspec.json.decode(sys.stdin.buffer.read(), type=Order))))
+    wanted = msgspec.json.decode(sys.stdin.buffer.read(), type=Wanted)
+    sys.stdout.buffer.write(msgspec.json.encode(look_through(wanted)))

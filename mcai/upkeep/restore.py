@@ -18,6 +18,7 @@ import structlog
 
 from mcai import times
 from mcai.errors import DamagedError, InvalidRequestError, McaiError, StoreError
+from mcai.files import write_errors
 from mcai.paths import Home
 from mcai.records import RestoreResult
 from mcai.store import backup, journal
@@ -28,7 +29,6 @@ from mcai.store.duck import effects, verify
 from mcai.store.duck.connection import own_engine
 from mcai.store.duck.engine import Engine
 from mcai.store.duck.rewind import rewind
-from mcai.store.journal.segments import write_errors
 from mcai.upkeep import bases
 from mcai.upkeep.backup import OTHERS, check_room
 from mcai.upkeep.reach import Reach
@@ -173,7 +173,7 @@ def _last_id_in(home: Home, tell: Tell) -> int:
     try:
         with verify.ReadOnly(home.catalog_path) as catalog:
             return max(known, verify.last_id(catalog))
-    except McaiError as error:
+    except DamagedError as error:
         log.warning("the present catalog cannot be asked for its highest id", reason=error.message)
         beyond = max(known, _last_id_in_copies(home)) + IDS_LEFT_OUT
         tell(f"the present catalog cannot be read: new examples get ids above {beyond:,}")

@@ -6,11 +6,13 @@ import asyncio
 import secrets
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from mcai.errors import IndexUnavailableError
 from mcai.filters import Filters
 from mcai.store import lance
 from mcai.store.base import Change, IndexFilter
@@ -115,3 +117,23 @@ def test_searches_go_on_while_it_is_written_anew(tmp_path: Path, monkeypatch: py
         assert found == [2]
 
     asyncio.run(forget())
+
+
+@pytest.mark.parametrize("where", ["_index_texts", "_applied"])
+def test_an_index_that_cannot_be_opened_now_is_not_dropped(
+    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk or too many open files say nothing of its rows."""
+
+    async def fail(*_: Any) -> None:
+        raise OSError("no room, no files")
+
+    async def play() -> int:
+        await _filled(tmp_path, "common")
+        with monkeypatch.context() as patch:
+            patch.setattr(LanceIndex, where, fail)
+            with pytest.raises(IndexUnavailableError):
+                await LanceIndex.open(tmp_path, "model", DIM, lambda epoch: AT, texts_anew=True)
+        return await (await LanceIndex.open(tmp_path, "model", DIM, lambda epoch: AT)).rows()
+
+    assert asyncio.run(play()) == 6

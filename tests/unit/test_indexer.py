@@ -13,7 +13,7 @@ import pytest
 from catalog_contract import edit, numbered, row
 from mcai.dataset import indexer as indexer_module
 from mcai.dataset.indexer import Indexer
-from mcai.errors import EpochNotReachedError, IndexUnavailableError
+from mcai.errors import EpochNotReachedError, IndexUnavailableError, StoreUnavailableError
 from mcai.records import Place
 from mcai.store.base import Change, IndexFilter
 from mcai.store.duck import DuckCatalog
@@ -171,7 +171,8 @@ def test_large_backlog_is_taken_in_chunks(monkeypatch: pytest.MonkeyPatch) -> No
 def test_comes_back_after_a_failure(where: str, fault: Exception) -> None:
     """A failure of any kind at any place is shown, and the next change tries again: nothing stays behind."""
     index = _Index()
-    index.faults[where] = [fault]
+    # After the first that is about the index it is looked at, at once.
+    index.faults[where] = [fault] * (2 if isinstance(fault, IndexUnavailableError) else 1)
 
     async def scene(indexer: Indexer, index: _Index, catalog: DuckCatalog) -> None:
         catalog.add(numbered(2))
@@ -257,19 +258,49 @@ def test_an_index_that_cannot_answer_is_opened_anew() -> None:
     async def scene(indexer: Indexer, index: _Index, catalog: DuckCatalog) -> None:
         await _state(indexer, "ready")
         indexer.distrust()
-        await _state(indexer, "failed")
-        assert await indexer.opened(0) is index
-        indexer.wake()
-        await _state(indexer, "ready")
-        assert index.opened_after_failure == [False, True]
+        while index.opened_after_failure != [False, True]:
+            assert indexer.state == "ready" and await indexer.opened(0) is index
+            await asyncio.sleep(0)
 
     _play(scene)
+
+
+def test_an_index_that_never_answers_is_not_looked_at_all_the_time() -> None:
+    """A look reads all of it: what fails right after one waits."""
+
+    async def scene(indexer: Indexer, index: _Index, catalog: DuckCatalog) -> None:
+        await _state(indexer, "ready")
+        indexer.distrust()
+        while index.opened_after_failure != [False, True]:
+            await asyncio.sleep(0)
+        await _state(indexer, "ready")
+        indexer.distrust()
+        await _state(indexer, "failed")
+        assert index.opened_after_failure == [False, True] and await indexer.opened(0) is index
+
+    _play(scene)
+
+
+def test_a_service_that_is_down_says_nothing_of_the_index() -> None:
+    """Where no vectors are to be had, nothing is read whole and made anew again and again."""
+    index = _Index()
+    index.faults["apply"] = [StoreUnavailableError("the embedding service is down")]
+
+    async def scene(indexer: Indexer, index: _Index, catalog: DuckCatalog) -> None:
+        catalog.add(numbered(2))
+        indexer.wake()
+        await _state(indexer, "failed")
+        indexer.wake()
+        assert await _reached(indexer, 1)
+        assert index.opened_after_failure == [False, False]
+
+    _play(scene, index)
 
 
 def test_search_is_told_why_there_is_no_index() -> None:
     """An index that cannot be opened is an error with its reason, at once."""
     index = _Index()
-    index.faults["open"] = [IndexUnavailableError("the folder cannot be written")]
+    index.faults["open"] = [IndexUnavailableError("the folder cannot be written")] * 2
 
     async def scene(indexer: Indexer, index: _Index, catalog: DuckCatalog) -> None:
         await _state(indexer, "failed")

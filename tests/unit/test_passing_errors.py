@@ -11,11 +11,14 @@ from typing import Any, cast
 import pytest
 
 from catalog_contract import numbered
+from forget_kit import opened
 from mcai.errors import BackupDamagedError, SnapshotDamagedError, SnapshotError, StoreUnavailableError
-from mcai.paths import Home
+from mcai.paths import Home, wal_path
 from mcai.snapshot import manifest
 from mcai.store import backup
-from mcai.store.duck import DuckCatalog
+from mcai.store.duck import DuckCatalog, recovery
+from mcai.store.journal import reading
+from mcai.store.journal.segments import opened as opened_segment
 from mcai.upkeep import bases
 from mcai.upkeep.doctor.model import Patient
 from mcai.upkeep.doctor.store import look_at_backups
@@ -102,3 +105,76 @@ def test_pointer_that_cannot_be_read_now_is_not_damaged(tmp_path: Path, monkeypa
     monkeypatch.setattr(manifest, "read_small", _refuse)
     with pytest.raises(SnapshotError):
         manifest.read_pointer(tmp_path)
+
+
+def _home_with_bases(folder: Path) -> Home:
+    """Three epochs, each with a base copy behind it, and one more."""
+    home = Home(folder / "home")
+    with opened(home) as catalog:
+        for first in (1, 2, 3):
+            catalog.add(numbered(1, first=first))
+            bases.make(home, catalog)
+        catalog.add(numbered(1, first=4))
+    return home
+
+
+@pytest.mark.parametrize("accept_loss", [False, True])
+def test_base_copies_that_cannot_be_read_now_are_not_left_out(
+    tmp_path: Path, accept_loss: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A catalog is not made from nothing beside sound copies."""
+    home = _home_with_bases(tmp_path)
+    home.catalog_path.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "read_small", _refuse)
+        with pytest.raises(StoreUnavailableError):
+            recovery.open_catalog(home, [], accept_loss=accept_loss)
+
+    with opened(home) as catalog:
+        assert catalog.epoch == 4
+
+
+def test_journal_that_cannot_be_read_now_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have epochs that the catalog lacks: neither is it put aside nor is anything left out."""
+    home = Home(tmp_path / "home")
+    with opened(home) as catalog:
+        catalog.add(numbered(1))
+    older = home.catalog_path.read_bytes()
+    with opened(home) as catalog:
+        bases.make(home, catalog)
+        catalog.add(numbered(1, first=2))
+    home.catalog_path.write_bytes(older)
+    newest = max(home.journal_dir.iterdir())
+
+    def refused(segment: Path) -> Any:
+        return _refuse() if segment == newest else opened_segment(segment)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "opened", refused)
+        with pytest.raises(StoreUnavailableError, match="Too many open files"):
+            recovery.open_catalog(home, [])
+        patch.setattr(reading, "opened", opened_segment)
+        scandir = os.scandir
+        patch.setattr(os, "scandir", lambda path: _refuse() if path == home.journal_dir else scandir(path))
+        with pytest.raises(StoreUnavailableError, match="Too many open files"):
+            recovery.open_catalog(home, [])
+
+    with opened(home) as catalog:
+        assert catalog.epoch == 2 and not home.damaged_dir.exists()
+
+
+def test_log_is_not_put_back_beside_another_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that fails with the base copy in place leaves the home without a catalog, as it was."""
+    home = _home_with_bases(tmp_path)
+    home.catalog_path.unlink()
+    wal_path(home.catalog_path).write_bytes(b"of the lost one")
+    with monkeypatch.context() as patch:
+        patch.setattr(recovery, "Engine", _unavailable_engine)
+        with pytest.raises(StoreUnavailableError):
+            recovery.open_catalog(home, [])
+
+    assert not home.catalog_path.exists() and wal_path(home.catalog_path).read_bytes() == b"of the lost one"
+
+
+def _unavailable_engine(*_: Any) -> Any:
+    raise StoreUnavailableError("too many open files")

@@ -178,9 +178,14 @@ def _make_anew(home: Home, findings: _Findings, aside: Aside, cause: str) -> Eng
     if base is None and not findings.accept_loss and not _reached(home, 0, None):
         raise DamagedError(f"{cause}; base copies and journal do not reach far enough to repair it", hint=_WAY_OUT)
     aside.take(home.catalog_path)
-    if base is not None:
-        put_copy(base / backup.CATALOG, home.catalog_path)
-    engine = Engine(home.catalog_path, home.temp_dir)
+    try:
+        if base is not None:
+            put_copy(base / backup.CATALOG, home.catalog_path)
+        engine = Engine(home.catalog_path, home.temp_dir)
+    except BaseException:
+        # What is put back may be a log without its catalog: it must not come to lie beside another one.
+        home.catalog_path.unlink(missing_ok=True)
+        raise
     if base is None and (timeline := scan(home.journal_dir).timeline):
         engine.set_meta("timeline", timeline)
     made_from = base or (home.journal_dir if _reached(home, 0, None) else "nothing")

@@ -84,9 +84,11 @@ def opened(path: Path, temp_dir: Path) -> Iterator[Closed]:
         StoreError: it could not be read for another reason.
     """
     refuse_strange(path)
-    with duckdb.connect(":memory:", config={**BESIDE, "temp_directory": str(temp_dir)}) as connection:
-        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    with own_engine(), engine_errors():
+        connection = duckdb.connect(":memory:", config={**BESIDE, "temp_directory": str(temp_dir)})
+    with connection:
         try:
+            connection.execute("SET GLOBAL TimeZone = 'UTC'")
             connection.execute(f"ATTACH {quoted(path)} AS source (READ_ONLY)")
         except duckdb.Error as error:
             raise refusal(path, error) from error

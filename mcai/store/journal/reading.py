@@ -2,6 +2,7 @@
 
 Three things vouch for an entry: its checksum, the order of the epochs, and the chain value, which is made from that of
 the epoch before. What fails one of them is reported and left out, never raised and never handed on.
+A file that nobody can read at the moment is no damage: that is raised.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mcai.errors import DamagedError
+from mcai.files import read_errors
 from mcai.store.journal.lines import FORMAT, Abort, Entry, Found, Header, Torn, is_incomplete, next_chain, walk
 from mcai.store.journal.segments import Damage, find_segments, first_epoch_of, opened
 
@@ -39,6 +42,9 @@ def read(folder: Path, *, after: int | None = None, timeline: str | None = None)
         folder: of the journal; it need not exist.
         after: only entries of later epochs; segments that end before are not opened.
         timeline: whose segments to read; None: those of the first that says whose it is.
+
+    Raises:
+        StoreUnavailableError: a file cannot be read now.
     """
     return iter(Reading(folder, after=after, timeline=timeline))
 
@@ -106,7 +112,7 @@ class Reading:
         """Yield a segment's whole lines, unless its header says that it does not belong here."""
         newest = segment == self._segments[-1]
         try:
-            with opened(segment) as file:
+            with read_errors(segment), opened(segment) as file:
                 size = file.seek(0, 2)
                 file.seek(0)
                 if not size:
@@ -123,8 +129,9 @@ class Reading:
                     if not found.terminated:
                         self._report(segment, found.end, "a line does not end where it should")
                     yield found
-        except OSError as error:
-            self._report(segment, 0, f"the file cannot be read: {error.strerror}")
+        except DamagedError as error:
+            self._report(segment, 0, error.message)
+            self._begun = first_epoch_of(segment) + 1  # its own first epoch was there, too
 
     def _step_over(self, segment: Path, found: Torn, *, torn: bool) -> None:
         length = found.end - found.start

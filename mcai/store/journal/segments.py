@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections.abc import Iterator
@@ -11,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mcai.errors import StoreError, StoreFullError
-from mcai.files import open_regular, sync_folder
+from mcai.errors import DamagedError
+from mcai.files import open_regular, read_errors, sync_folder
 
 SEGMENT_BYTES = 64 << 20
 """A segment that has reached this size is followed by a new one."""
@@ -21,7 +20,6 @@ FILE_MODE = 0o600
 _SUFFIX = ".jsonl"
 _TEMPORARY = ".tmp"
 _NAME = re.compile(rf"\d{{16}}{re.escape(_SUFFIX)}")
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +55,18 @@ def temporary_path(segment: Path) -> Path:
 
 
 def find_segments(folder: Path) -> tuple[list[Path], list[Damage]]:
-    """Return a journal's segments, oldest first, and what else lies in its folder; a missing folder is an empty one."""
+    """Return a journal's segments, oldest first, and what else lies in its folder; a missing folder is an empty one.
+
+    Raises:
+        StoreUnavailableError: nobody can look into it now.
+    """
     segments: list[Path] = []
     foreign: list[Damage] = []
     try:
-        with os.scandir(folder) as found:
+        with read_errors(folder), os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
-    except FileNotFoundError:
-        return [], []
-    except OSError as error:
-        return [], [Damage(folder, 0, f"the folder cannot be read: {error.strerror}")]
+    except DamagedError as error:
+        return [], [Damage(folder, 0, error.message)] if os.path.lexists(folder) else []
     for entry in entries:
         path = folder / entry.name
         if not _NAME.fullmatch(entry.name.removesuffix(_TEMPORARY)):
@@ -94,22 +94,6 @@ def opened(segment: Path) -> Iterator[BinaryIO]:
     """
     with open_regular(segment, follow=False) as file:
         yield file
-
-
-@contextmanager
-def write_errors(path: Path) -> Iterator[None]:
-    """Turn the system's errors about writing into mcai's.
-
-    Raises:
-        StoreFullError: the disk, the quota or the allowed file size is used up.
-        StoreError: anything else.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StoreFullError() from error
-        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from mcai.files import sync_folder
+from mcai.files import sync_folder, write_errors
 from mcai.store.journal.lines import Entry, Torn, walk
 from mcai.store.journal.segments import (
     drop_temporary,
@@ -15,7 +15,6 @@ from mcai.store.journal.segments import (
     first_epoch_of,
     opened,
     replacing,
-    write_errors,
 )
 
 Transform = Callable[[bytes], bytes | None]

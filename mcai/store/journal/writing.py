@@ -12,7 +12,7 @@ import structlog
 
 from mcai import failpoints
 from mcai.errors import FatalStoreError, StoreError, StoreFullError, StoreUnavailableError
-from mcai.files import sync_folder
+from mcai.files import sync_folder, write_errors
 from mcai.store.journal.cutting import cut_back
 from mcai.store.journal.lines import Abort, Entry, Header
 from mcai.store.journal.segments import (
@@ -21,7 +21,6 @@ from mcai.store.journal.segments import (
     find_segments,
     first_epoch_of,
     segment_path,
-    write_errors,
 )
 
 SYNC_AFTER_S = 0.5
@@ -273,11 +272,15 @@ class Journal:
             self._path.unlink()  # its only epoch was aborted, and will want the name again
 
     def _keep_synced(self) -> None:
+        is_late = False
         while self._written.wait() and not self._closing.wait(SYNC_AFTER_S):
             try:
                 self.sync()
+                is_late = False
             except FatalStoreError as error:
                 log.error("the journal could not be synced", reason=error.message)
                 return
             except StoreUnavailableError as error:
-                log.warning("the journal is synced later", reason=error.message)
+                if not is_late:
+                    log.warning("the journal is synced later", reason=error.message)
+                is_late = True

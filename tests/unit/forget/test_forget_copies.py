@@ -13,7 +13,7 @@ from catalog_contract import ids_of
 from forget_kit import ARCHIVED, LIVE, Marked, files_with, forget, forgetting_of, opened, told
 from mcai.paths import Home
 from mcai.store import backup
-from mcai.store.duck import DuckCatalog, scrub
+from mcai.store.duck import DuckCatalog, forgetting, scrub
 
 
 def test_copies_stay_whole_and_hold_the_rest(home: Home, catalog: DuckCatalog) -> None:
@@ -112,22 +112,31 @@ def test_backup_of_any_name_stays(home: Home, catalog: DuckCatalog, marked: list
     assert not (home.backups_dir / backup.REWRITING).exists()
 
 
-def test_copy_that_will_go_is_announced_and_named(home: Home, catalog: DuckCatalog) -> None:
-    """Damaged, or of a newer version: a dry run says that it would be removed, and why; the receipt that it was."""
+def test_copy_of_a_newer_version_stays(home: Home, catalog: DuckCatalog) -> None:
+    """It is sound, and this mcai cannot clean it: it is named until one that can has looked at it."""
     newer = home.backups_dir / "newer"
     backup.make(catalog, newer)
     manifest = (newer / backup.MANIFEST).read_text()
     (newer / backup.MANIFEST).write_text(manifest.replace('"mcai_backup": 1', '"mcai_backup": 99'))
+    for dry_run in (True, False):
+        result = forget(home, catalog, [LIVE], dry_run=dry_run)
+        assert any(note.startswith("backups/newer could not be looked at: ") for note in result.notes)
+        assert told(result)["backups"][1]
+
+    assert (newer / backup.CATALOG).exists() and forgetting.pending(catalog.engine) == [LIVE]
+
+
+def test_copy_that_will_go_is_announced_and_named(home: Home, catalog: DuckCatalog) -> None:
+    """Damaged: a dry run says that it would be removed, and why; the receipt that it was."""
     (home.backups_dir / "mine" / backup.CATALOG).write_bytes(b"no catalog")
 
     planned = forget(home, catalog, [LIVE], dry_run=True)
 
-    assert newer.exists() and (home.backups_dir / "mine").exists()
+    assert (home.backups_dir / "mine").exists()
     done = forget(home, catalog, [LIVE])
-    for name in ("backups/newer", "backups/mine"):
-        assert any(note.startswith(f"{name} goes as a whole: ") for note in planned.notes)
-        assert any(note.startswith(f"{name} was removed: ") for note in done.notes)
-        assert not (home.dir / name).exists()
+    assert any(note.startswith("backups/mine goes as a whole: ") for note in planned.notes)
+    assert any(note.startswith("backups/mine was removed: ") for note in done.notes)
+    assert not (home.backups_dir / "mine").exists()
 
 
 @pytest.mark.parametrize("fresh_is_whole", [True, False])

@@ -160,6 +160,6 @@ def test_note_names_no_source_of_what_was_asked_for_by_id(
     """While something is left to be done, nothing of an example stands in the note of it."""
     with held_open(home.backups_dir / "mine" / backup.CATALOG):
         forget(home, catalog, [LIVE])
-    noted = (home.dir / forget_order.NOTE).read_bytes()
+    noted = home.forgetting_path.read_bytes()
     assert files_with(home.dir, marked[0].texts)
     assert not any(text.encode() in noted for text in marked[0].texts)
